@@ -1,0 +1,461 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
+"""The one place that talks to a Kubernetes API server.
+
+Everything above it works on plain dicts. The ``kubernetes`` library reads kubeconfigs, runs credential plugins and sets up
+TLS; requests go through its connection pool with paths of our own, so that no API discovery is needed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+import traceback
+import typing as t
+from urllib.parse import quote, urlencode
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+try:
+    import urllib3
+    from kubernetes import config as kube_config
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.client.rest import RESTClientObject
+
+    KUBERNETES_IMPORT_ERROR: str | None = None
+except ImportError:
+    KUBERNETES_IMPORT_ERROR = traceback.format_exc()
+
+__all__ = ["AUTH_ARG_SPEC", "FIELD_MANAGER", "ApiError", "Cluster", "Forward"]
+
+FIELD_MANAGER = "clusterset.dns"
+
+_PATCH_TYPES = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+# How often a request is sent again after a 429, a 5xx that asks for it, or a broken connection.
+_ATTEMPTS = 4
+# The longest that one Retry-After is obeyed, in seconds: a server that asks for more is reported instead of waited for.
+_LONGEST_PAUSE = 15.0
+
+
+class ApiError(Exception):
+    """A request that failed, as a sentence.
+
+    ``status`` is the HTTP status, or None when there was no answer at all; ``reason`` is the server's word (``NotFound``,
+    ``Forbidden``, ``Conflict`` …) or ``Unreachable`` / ``Config``.
+    """
+
+    def __init__(
+        self, cluster: str, message: str, *, status: int | None = None, reason: str = "", verb: str = "", path: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.cluster = cluster
+        self.status = status
+        self.reason = reason
+        self.verb = verb
+        self.path = path
+
+
+class Forward(t.NamedTuple):
+    """A port-forward: ``socket`` is connected to the pod's port; ``error()`` says why it closed early ('' if it did not)."""
+
+    socket: socket.socket
+    error: t.Callable[[], str]
+
+
+class _Throttle:
+    """Lets at most ``qps`` requests a second start, and ``in_flight`` be under way."""
+
+    def __init__(self, qps: float, in_flight: int) -> None:
+        self._interval = 1.0 / qps if qps > 0 else 0.0
+        self._slots = threading.BoundedSemaphore(in_flight)
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def __enter__(self) -> None:
+        self._slots.acquire()
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._interval
+        if start > now:
+            time.sleep(start - now)
+
+    def __exit__(self, *unused: object) -> None:
+        self._slots.release()
+
+
+class Cluster:
+    """One API server, reached with kubernetes.core's authentication options.
+
+    :arg name: what messages call it: the member cluster's name.
+    :arg auth: values for the keys of ``AUTH_ARG_SPEC``; what is absent is taken from ``K8S_AUTH_…`` in the environment,
+        and without a host or kubeconfig from the pod's service account or the default kubeconfig, as kubernetes.core does.
+    :arg qps: requests a second at the most; :arg in_flight: requests under way at once; :arg timeout: seconds for one answer.
+    :raises ApiError: the kubeconfig or context cannot be used. Nothing is sent before the first request.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        auth: t.Mapping[str, t.Any],
+        *,
+        qps: float = 50,
+        in_flight: int = 8,
+        timeout: float = 10,
+    ) -> None:
+        self.name = name
+        self.timeout = timeout
+        self.requests = 0
+        self._auth = {key: auth.get(key) if auth.get(key) is not None else _from_environment(key) for key in AUTH_ARG_SPEC}
+        self._throttle = _Throttle(qps, in_flight)
+        self._configuration = self._configure()
+        self._configuration.connection_pool_maxsize = in_flight
+        self._pool = RESTClientObject(self._configuration).pool_manager
+
+    @classmethod
+    def from_module(cls, module: AnsibleModule, name: str | None = None, **limits: t.Any) -> Cluster:
+        """The cluster that a module's own authentication options name. Fails the module where that is not usable.
+
+        ``name`` is what messages call it; without it the context or the kubeconfig's file name.
+        """
+        cls.require_library(module)
+        kubeconfig = module.params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+        guess = module.params.get("context") or (os.path.basename(kubeconfig) if isinstance(kubeconfig, str) else None)
+        try:
+            return cls(name or guess or module.params.get("host") or "the cluster", module.params, **limits)
+        except ApiError as error:
+            module.fail_json(msg=str(error))
+            raise AssertionError("fail_json returned") from error
+
+    @staticmethod
+    def require_library(module: AnsibleModule) -> None:
+        """Fail the module with a sentence when the ``kubernetes`` library is not installed."""
+        if KUBERNETES_IMPORT_ERROR:
+            module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return str(self._configuration.host)
+
+    def get(self, path: str, *, missing_ok: bool = False) -> dict[str, t.Any] | None:
+        """One object (or any JSON answer). With ``missing_ok``, None where there is none."""
+        try:
+            return self._request("GET", path)
+        except ApiError as error:
+            if missing_ok and error.status == http.client.NOT_FOUND:
+                return None
+            raise
+
+    def text(self, path: str) -> str:
+        """What the API server answers at ``path``, as it is (a pod's log, the metrics of a pod behind its proxy)."""
+        return self._request("GET", path, raw=True)
+
+    def list(
+        self, path: str, *, label_selector: str = "", field_selector: str = "", limit: int = 500
+    ) -> list[dict[str, t.Any]]:
+        """All items of a collection, page by page.
+
+        A continue token lives as long as etcd keeps its revision (five minutes by default); when it has expired (410) the
+        list is read once more from the start, without pages, so that what comes back is one consistent state.
+        """
+        query = {"limit": str(limit), "labelSelector": label_selector, "fieldSelector": field_selector}
+        items: list[dict[str, t.Any]] = []
+        while True:
+            try:
+                page = self._request("GET", path, query=query)
+            except ApiError as error:
+                if error.status != http.client.GONE or "continue" not in query:
+                    raise
+                items = []
+                query = {"labelSelector": label_selector, "fieldSelector": field_selector}
+                continue
+            items.extend(page.get("items") or [])
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+
+    def create(self, path: str, body: t.Mapping[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
+        """POST an object to its collection's path."""
+        return self._request("POST", path, query=_write_query(dry_run), body=body)
+
+    def replace(self, path: str, body: t.Mapping[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
+        """PUT an object; a ``metadata.resourceVersion`` in it makes the server refuse (409) if it changed meanwhile."""
+        return self._request("PUT", path, query=_write_query(dry_run), body=body)
+
+    def patch(
+        self,
+        path: str,
+        body: t.Any,
+        *,
+        kind: str = "merge",
+        dry_run: bool = False,
+        field_manager: str = FIELD_MANAGER,
+        force: bool = False,
+    ) -> dict[str, t.Any]:
+        """PATCH an object. ``kind`` is ``merge``, ``json``, ``strategic`` or ``apply`` (server-side apply, ``force`` takes over fields)."""
+        query = _write_query(dry_run, field_manager)
+        if kind == "apply" and force:
+            query["force"] = "true"
+        return self._request("PATCH", path, query=query, body=body, content_type=_PATCH_TYPES[kind])
+
+    def delete(self, path: str, *, dry_run: bool = False, missing_ok: bool = True) -> dict[str, t.Any] | None:
+        """DELETE an object; None where there was none and ``missing_ok``."""
+        query = {"dryRun": "All"} if dry_run else {}
+        try:
+            return self._request("DELETE", path, query=query, body={"propagationPolicy": "Background"})
+        except ApiError as error:
+            if missing_ok and error.status == http.client.NOT_FOUND:
+                return None
+            raise
+
+    def version(self) -> tuple[int, int]:
+        """Kubernetes' version, such as ``(1, 34)``. Managed platforms append signs to the minor number (``27+``)."""
+        answer = self._request("GET", "/version")
+        digits = "".join(character for character in str(answer["minor"]) if character.isdigit())
+        return int(answer["major"]), int(digits)
+
+    def can_i(self, rights: t.Iterable[t.Mapping[str, str]]) -> list[dict[str, str]]:
+        """Those of ``rights`` that the caller does not have.
+
+        A right is ``{verb, resource, group?, namespace?, name?, subresource?}``, as in a SelfSubjectAccessReview.
+        """
+        missing = []
+        for right in rights:
+            review = self._request(
+                "POST",
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                body={
+                    "apiVersion": "authorization.k8s.io/v1",
+                    "kind": "SelfSubjectAccessReview",
+                    "spec": {"resourceAttributes": dict(right)},
+                },
+            )
+            if not review.get("status", {}).get("allowed"):
+                missing.append(dict(right))
+        return missing
+
+    def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
+        """Connect to a port of a pod through the API server (WebSocket, as ``kubectl port-forward`` does).
+
+        The socket is one end of a local pair: what refuses at the pod is seen as an end of file, with the words in ``error()``.
+        """
+        # imported here: it costs a tenth of a second that only DNS questions are worth
+        import websocket
+        from kubernetes.client.exceptions import ApiException
+        from kubernetes.stream import ws_client
+
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward"
+        websocket.setdefaulttimeout(self.timeout)
+        with self._throttle:
+            self.requests += 1
+            try:
+                forward = ws_client.portforward_call(
+                    self._configuration,
+                    "GET",
+                    self.server + path,
+                    query_params=[("ports", str(port))],
+                    headers=self._headers(),
+                    _preload_content=False,
+                )
+            except ApiException as error:
+                raise ApiError(
+                    self.name,
+                    f"{self.name}: no port-forward to port {port} of pod {namespace}/{pod} through {self.server}: {error.reason}",
+                    reason="PortForward",
+                    verb="GET",
+                    path=path,
+                ) from error
+        end = forward.socket(port)
+        end.settimeout(self.timeout)
+        return Forward(end, lambda: forward.error(port) or "")
+
+    def _headers(self) -> dict[str, str]:
+        # the library's hook renews a token that a credential plugin gave, so this is asked for every request
+        headers = {setting["key"]: setting["value"] for setting in self._configuration.auth_settings().values()}
+        if self._auth.get("username") and self._auth.get("password"):
+            headers.update(urllib3.make_headers(basic_auth=f"{self._auth['username']}:{self._auth['password']}"))
+        if self._auth.get("impersonate_user"):
+            headers["Impersonate-User"] = self._auth["impersonate_user"]
+        return headers
+
+    def _request(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: t.Mapping[str, str] | None = None,
+        body: t.Any = None,
+        content_type: str = "application/json",
+        raw: bool = False,
+    ) -> t.Any:
+        pairs = {key: value for key, value in (query or {}).items() if value}
+        url = self.server + path + ("?" + urlencode(pairs) if pairs else "")
+        data = None if body is None else json.dumps(body).encode()
+        for attempt in range(1, _ATTEMPTS + 1):
+            headers = urllib3.HTTPHeaderDict(self._headers())
+            headers["Accept"] = "*/*" if raw else "application/json"
+            headers["User-Agent"] = FIELD_MANAGER
+            if data is not None:
+                headers["Content-Type"] = content_type
+            for group in self._auth.get("impersonate_groups") or []:
+                headers.add("Impersonate-Group", group)
+            try:
+                with self._throttle:
+                    self.requests += 1
+                    answer = self._pool.request(
+                        verb,
+                        url,
+                        body=data,
+                        headers=headers,
+                        timeout=urllib3.Timeout(connect=min(5.0, self.timeout), read=self.timeout),
+                        retries=False,
+                    )
+            except urllib3.exceptions.HTTPError as error:
+                # A connection that the server closed while it was idle breaks on the next use; a second POST might create twice.
+                broken = isinstance(error, urllib3.exceptions.ProtocolError)
+                if broken and verb != "POST" and attempt < _ATTEMPTS:
+                    continue
+                raise ApiError(
+                    self.name,
+                    f"{self.name}: the API server at {self.server} does not answer ({_cause(error)}).",
+                    reason="Unreachable",
+                    verb=verb,
+                    path=path,
+                ) from error
+            pause = _pause(answer, attempt)
+            if pause is None or attempt == _ATTEMPTS:
+                break
+            time.sleep(pause)
+        if answer.status >= http.client.BAD_REQUEST:
+            raise self._refusal(verb, path, answer)
+        return answer.data.decode(errors="replace") if raw else json.loads(answer.data)
+
+    def _refusal(self, verb: str, path: str, answer: t.Any) -> ApiError:
+        try:
+            status = json.loads(answer.data)
+            reason, message = status.get("reason") or "", status.get("message") or ""
+        except (ValueError, AttributeError):
+            reason, message = "", answer.data.decode(errors="replace").strip()[:300]
+        reason = reason or http.client.responses.get(answer.status, str(answer.status))
+        return ApiError(
+            self.name,
+            f"{self.name}: {verb} {path}: {message or reason} (HTTP {answer.status} {reason}).",
+            status=answer.status,
+            reason=reason,
+            verb=verb,
+            path=path,
+        )
+
+    def _configure(self) -> Configuration:
+        auth = self._auth
+        configuration = Configuration()
+        context = auth.get("context")
+        credentials = auth.get("api_key") or (auth.get("client_cert") and auth.get("client_key")) or auth.get("username")
+        try:
+            if not (auth.get("host") and credentials):
+                self._load(configuration, auth.get("kubeconfig"), context, auth.get("persist_config"))
+        except (kube_config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+            raise ApiError(self.name, _unusable(self.name, auth.get("kubeconfig"), context, error), reason="Config") from error
+        except Exception as error:
+            # A kubeconfig that is not YAML raises the YAML library's own error, which is not a dependency of ours.
+            if type(error).__module__.split(".")[0] != "yaml":
+                raise
+            raise ApiError(self.name, _unusable(self.name, auth.get("kubeconfig"), context, error), reason="Config") from error
+        if auth.get("host"):
+            configuration.host = auth["host"].rstrip("/")
+        if auth.get("api_key"):
+            configuration.api_key = {"authorization": f"Bearer {auth['api_key']}"}
+        for option, attribute in (
+            ("validate_certs", "verify_ssl"),
+            ("ca_cert", "ssl_ca_cert"),
+            ("client_cert", "cert_file"),
+            ("client_key", "key_file"),
+            ("proxy", "proxy"),
+            ("no_proxy", "no_proxy"),
+        ):
+            if auth.get(option) is not None:
+                setattr(configuration, attribute, auth[option])
+        if auth.get("proxy_headers"):
+            configuration.proxy_headers = urllib3.make_headers(**auth["proxy_headers"])
+        return configuration
+
+    @staticmethod
+    def _load(configuration: Configuration, kubeconfig: t.Any, context: str | None, persist: bool | None) -> None:
+        if isinstance(kubeconfig, t.Mapping):
+            kube_config.load_kube_config_from_dict(dict(kubeconfig), context=context, client_configuration=configuration)
+            return
+        if not kubeconfig and not context:
+            try:
+                kube_config.load_incluster_config(client_configuration=configuration)
+                return
+            except kube_config.ConfigException:
+                pass  # not inside a pod: the default kubeconfig it is
+        path = os.path.expanduser(kubeconfig) if kubeconfig else None
+        kube_config.load_kube_config(
+            path, context=context, client_configuration=configuration, persist_config=bool(persist)
+        )
+
+
+def _from_environment(option: str) -> t.Any:
+    """What kubernetes.core's environment variable for an option says, converted to the option's type."""
+    value = os.environ.get(f"K8S_AUTH_{option.upper()}")
+    kind = AUTH_ARG_SPEC[option].get("type")
+    if value is None or kind == "dict":
+        return None
+    if kind == "bool":
+        return value.lower() not in ("0", "false", "no")
+    return [part for part in value.split(",") if part] if kind == "list" else value
+
+
+def _write_query(dry_run: bool, field_manager: str = FIELD_MANAGER) -> dict[str, str]:
+    query = {"fieldManager": field_manager}
+    if dry_run:
+        query["dryRun"] = "All"
+    return query
+
+
+def _pause(answer: t.Any, attempt: int) -> float | None:
+    """Seconds to wait before the request is sent again, or None where the answer is final."""
+    asked = answer.headers.get("Retry-After")
+    # 429 is the API server's priority-and-fairness; with 500, 503 and 504 it sends Retry-After where a retry is safe
+    if answer.status != http.client.TOO_MANY_REQUESTS and not (answer.status >= 500 and asked):
+        return None
+    seconds = float(asked) if asked and asked.isdigit() else 0.5 * 2**attempt
+    return seconds if seconds <= _LONGEST_PAUSE else None
+
+
+def _cause(error: BaseException) -> str:
+    """The words of the innermost error: urllib3 wraps a refused connection in two others."""
+    while True:
+        inner = getattr(error, "reason", None) if not isinstance(error, OSError) else None
+        inner = inner if isinstance(inner, BaseException) else error.__cause__
+        if inner is None:
+            break
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).rpartition(": ")[2] or type(error).__name__
+
+
+def _unusable(name: str, kubeconfig: t.Any, context: str | None, error: BaseException) -> str:
+    where = kubeconfig if isinstance(kubeconfig, str) else "the kubeconfig given as a dictionary" if kubeconfig else "the default kubeconfig"
+    wanted = f"context {context} of {where}" if context else where
+    return f"{name}: {wanted} cannot be used: {str(error).strip()}. Set kubeconfig (and context) to one that exists."
