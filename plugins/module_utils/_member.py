@@ -1,0 +1,137 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
+"""What a member cluster is, read off its objects, and what does not fit. Pure: no client, no clock, no file."""
+
+from __future__ import annotations
+
+import typing as t
+
+Object = t.Mapping[str, t.Any]
+Version = tuple[int, ...]
+
+# The oldest that the collection supports: EndpointSlices are stable since Kubernetes 1.21, and CoreDNS 1.9.3 is what
+# kubeadm shipped from then on that has what the zone's server block needs.
+OLDEST_KUBERNETES: Version = (1, 21)
+OLDEST_COREDNS: Version = (1, 9, 3)
+# The kubernetes plugin's option `multicluster`: https://coredns.io/2025/06/05/coredns-1.12.2-release/
+BUILTIN_COREDNS: Version = (1, 12, 2)
+
+
+def image_version(image: str) -> Version | None:
+    """CoreDNS's version by its image's tag (``…/coredns:v1.12.1`` → ``(1, 12, 1)``); None where the tag is no version."""
+    name = image.partition("@")[0]
+    tag = name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
+    parts = tag.removeprefix("v").partition("-")[0].split(".")
+    return tuple(map(int, parts)) if len(parts) == 3 and all(part.isdigit() for part in parts) else None
+
+
+def text(version: t.Sequence[int] | None) -> str:
+    """A version as people write it."""
+    return ".".join(map(str, version)) if version else "unknown"
+
+
+def coredns(deployment: Object) -> dict[str, t.Any]:
+    """What matters of the Deployment that runs CoreDNS.
+
+    :returns: ``{namespace, deployment, container, image, version, service_account, configmap, key, path, replicas,
+        selector}``; ``configmap`` is None where no ConfigMap is mounted (the Corefile comes from elsewhere).
+    """
+    metadata, template = deployment["metadata"], deployment["spec"]["template"]["spec"]
+    containers = template["containers"]
+    container = next((one for one in containers if one["name"] == "coredns"), containers[0])
+    volume, key = _corefile_source(template, container)
+    return {
+        "namespace": metadata["namespace"],
+        "deployment": metadata["name"],
+        "container": container["name"],
+        "image": container["image"],
+        "version": text(image_version(container["image"])),
+        "service_account": template.get("serviceAccountName") or "default",
+        "configmap": volume,
+        "key": key,
+        "replicas": deployment["spec"].get("replicas", 1),
+        "paused": bool(deployment["spec"].get("paused")),
+        "selector": ",".join(f"{k}={v}" for k, v in sorted(deployment["spec"]["selector"]["matchLabels"].items())),
+    }
+
+
+def _corefile_source(template: Object, container: Object) -> tuple[str | None, str | None]:
+    """Name and key of the ConfigMap that is mounted where ``-conf`` points."""
+    arguments = [*container.get("command", []), *container.get("args", [])]
+    path = next((arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word.lstrip("-") == "conf"), "Corefile")
+    folder, _slash, file = path.rpartition("/")
+    for mount in container.get("volumeMounts", []):
+        volume = next((one for one in template.get("volumes", []) if one["name"] == mount["name"]), {})
+        source = volume.get("configMap")
+        if not source or mount["mountPath"].rstrip("/") not in (folder, path):
+            continue
+        items = {item["path"]: item["key"] for item in source.get("items") or []}
+        file = mount.get("subPath") or file
+        return source["name"], items.get(file, file)
+    return None, None
+
+
+def crd_state(crd: Object | None) -> dict[str, t.Any]:
+    """Whether a CustomResourceDefinition is there and usable: ``{present, established, served, maximum_ips}``."""
+    if crd is None:
+        return {"present": False, "established": False, "served": []}
+    conditions = crd.get("status", {}).get("conditions") or []
+    return {
+        "present": True,
+        "established": any(one["type"] == "Established" and one["status"] == "True" for one in conditions),
+        "served": [version["name"] for version in crd["spec"]["versions"] if version["served"]],
+    }
+
+
+def problems(
+    name: str,
+    kubernetes: t.Sequence[int],
+    missing_rights: t.Iterable[Object],
+    found: Object | None,
+    elsewhere: t.Sequence[str],
+    expected: str,
+) -> list[str]:
+    """The sentences that say why this member cannot take part; empty where it can.
+
+    :arg found: what :func:`coredns` returned, or None; ``elsewhere`` are Deployments that look like CoreDNS instead of the
+        ``expected`` one (``NAMESPACE/NAME``).
+    """
+    sentences = []
+    if tuple(kubernetes) < OLDEST_KUBERNETES:
+        sentences.append(
+            f"{name} runs Kubernetes {text(kubernetes)}; {text(OLDEST_KUBERNETES)} or newer is needed. Upgrade it or take it"
+            " out of the play."
+        )
+    rights = [describe_right(right) for right in missing_rights]
+    if rights:
+        sentences.append(
+            f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig or context."
+        )
+    if found is None:
+        hint = f" Found instead: {', '.join(elsewhere)}." if elsewhere else " Nothing there is labelled k8s-app=kube-dns either."
+        sentences.append(
+            f"{name} has no CoreDNS Deployment {expected}.{hint} Set coredns_multicluster_namespace and"
+            " coredns_multicluster_deployment."
+        )
+        return sentences
+    version = image_version(found["image"])
+    if version and version < OLDEST_COREDNS:
+        sentences.append(f"{name} runs CoreDNS {text(version)}; {text(OLDEST_COREDNS)} or newer is needed. Upgrade it.")
+    if found["configmap"] is None:
+        sentences.append(
+            f"{name}: CoreDNS in Deployment {expected} reads its Corefile from no ConfigMap. Mount one where -conf points."
+        )
+    if found["paused"]:
+        sentences.append(f"{name}: Deployment {expected} is paused, so no change would reach its pods. Resume it.")
+    return sentences
+
+
+def describe_right(right: Object) -> str:
+    """A right in words: ``patch deployments.apps in kube-system``."""
+    resource = right["resource"] + (f"/{right['subresource']}" if right.get("subresource") else "")
+    group = f".{right['group']}" if right.get("group") else ""
+    where = f" in {right['namespace']}" if right.get("namespace") else ""
+    return f"{right['verb']} {resource}{group}{where}"
