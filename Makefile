@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# What a make target runs is the checkout's own, whatever the caller's environment has.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+unexport ANSIBLE_COLLECTIONS_PATH PYTHONPATH
+
+LINK := .cache/collections/ansible_collections/clusterset/dns
+STEPS ?=
+BENCH ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: ## The virtual environment .venv with pinned dependencies
+	@requirements/venv.sh .venv
+	@test -e $(LINK) || { mkdir -p $(dir $(LINK)) && ln -sfn ../../../.. $(LINK); }
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew for each Python found here
+	@requirements/lock.sh
+
+-include lab/lab.mk
+
+.PHONY: demo
+demo: lab ## The fleet, a workload, one name for it everywhere: ends with a table of who answers what
+	@ansible-playbook -i .lab/inventory.yml lab/demo.yml
+	@ansible-playbook -i .lab/inventory.yml playbooks/site.yml -e dns_verify_json=$(CURDIR)/.lab/demo.json
+
+.PHONY: test
+test: venv ## Everything that a change must pass (STEPS="lint unit" for some of it)
+	@python tests/run.py $(STEPS)
+
+.PHONY: lint unit sanity molecule
+lint unit sanity molecule: venv
+	@python tests/run.py $@
+lint: ## Linters and formats
+unit: ## Unit tests on the newest and on the oldest supported ansible-core
+sanity: ## ansible-test sanity on the newest ansible-core and on 2.19
+molecule: ## Molecule on the fleet
+
+.PHONY: bench
+bench: lab ## Measurements beside their peers, one JSON object a line (BENCH=NAME for one)
+	@python benchmarks/run.py $(BENCH)
+
+.PHONY: docs
+docs: venv ## The reference of all plugins and roles as HTML, in .cache/docs
+	@mkdir -p .cache/docs
+	@antsibull-docs sphinx-init --use-current --dest-dir .cache/docs --squash-hierarchy --lenient clusterset.dns
+	@cd .cache/docs && pip install --quiet --requirement requirements.txt && ./build.sh
