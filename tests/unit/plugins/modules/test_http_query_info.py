@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("kubernetes")
+
+from ansible_collections.clusterset.dns.plugins.module_utils._api import ApiError
+from ansible_collections.clusterset.dns.plugins.modules import http_query_info
+
+PODS = "/api/v1/namespaces/default/pods"
+PARAMS = {
+    "urls": ["http://a/"],
+    "image": "curl",
+    "pull_policy": "IfNotPresent",
+    "namespace": "default",
+    "timeout": 5,
+    "wait_timeout": 0,
+    "body_bytes": 256,
+}
+
+
+class FakeCluster:
+    """A cluster in which the pod goes through ``statuses``; ``others`` were there before."""
+
+    name = "member2"
+
+    def __init__(self, *statuses, others=()):
+        self.statuses, self.others = list(statuses), list(others)
+        self.deleted = []
+        self.mark = ""
+
+    def create(self, path, body):
+        assert path == PODS
+        command = body["spec"]["containers"][0]["command"]
+        self.mark = command[command.index("--write-out") + 1].split()[0].removeprefix("\\n")
+        return {**body, "metadata": {**body["metadata"], "name": "new", "creationTimestamp": "2026-11-23T12:00:00Z"}}
+
+    def list(self, path, label_selector=""):
+        assert (path, "managed-by=clusterset.dns" in label_selector) == (PODS, True)
+        return self.others
+
+    def get(self, path):
+        status = self.statuses.pop(0)
+        if isinstance(status, Exception):
+            raise status
+        return {"status": status}
+
+    def text(self, path):
+        assert path == f"{PODS}/new/log"
+        return f"hello\n{self.mark} 200 0.002 0 \n"
+
+    def delete(self, path):
+        self.deleted.append(path.removeprefix(f"{PODS}/"))
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(http_query_info, "_PAUSE", 0)
+
+
+def test_asks_and_deletes_the_pod():
+    cluster = FakeCluster({"phase": "Pending"}, {"phase": "Running"}, {"phase": "Succeeded"})
+    (row,) = http_query_info.query(cluster, PARAMS)
+    assert (row["status"], row["body"], row["error"]) == (200, "hello", "")
+    assert cluster.deleted == ["new"]
+
+
+def test_deletes_what_a_killed_run_left():
+    old = {
+        "metadata": {"name": "left", "creationTimestamp": "2026-11-23T11:00:00Z"},
+        "spec": {"activeDeadlineSeconds": 100},
+    }
+    cluster = FakeCluster({"phase": "Succeeded"}, others=[old])
+    http_query_info.query(cluster, PARAMS)
+    assert cluster.deleted == ["left", "new"]
+
+
+def test_a_pod_that_does_not_start_is_deleted_and_a_sentence():
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such host."}}
+    cluster = FakeCluster({"phase": "Pending", "containerStatuses": [{"state": waiting}]})
+    with pytest.raises(ApiError) as caught:
+        http_query_info.query(cluster, PARAMS)
+    assert str(caught.value) == (
+        "member2: HTTP could not be tried: pod default/new with image curl: its container does not start:"
+        " ImagePullBackOff: no such host."
+    )
+    assert cluster.deleted == ["new"]
+
+
+def test_the_pod_is_deleted_when_the_api_server_goes_away():
+    cluster = FakeCluster(ApiError("member2", "member2 does not answer."))
+    with pytest.raises(ApiError):
+        http_query_info.query(cluster, PARAMS)
+    assert cluster.deleted == ["new"]
+
+
+def test_a_pod_that_never_starts_is_given_up(monkeypatch):
+    clock = iter(range(0, 10000, 50))
+    monkeypatch.setattr(http_query_info.time, "monotonic", lambda: next(clock))
+    cluster = FakeCluster(*[{"phase": "Pending"}] * 10)
+    with pytest.raises(ApiError, match="its phase is Pending after"):
+        http_query_info.query(cluster, PARAMS)
+    assert cluster.deleted == ["new"]
