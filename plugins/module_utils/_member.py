@@ -18,6 +18,8 @@ OLDEST_KUBERNETES: Version = (1, 21)
 OLDEST_COREDNS: Version = (1, 9, 3)
 # The kubernetes plugin's option `multicluster`: https://coredns.io/2025/06/05/coredns-1.12.2-release/
 BUILTIN_COREDNS: Version = (1, 12, 2)
+# Where the image that a Deployment ran before this collection came is kept.
+ORIGINAL_IMAGE = "clusterset.dns/original-image"
 
 
 def image_version(image: str) -> Version | None:
@@ -37,12 +39,13 @@ def coredns(deployment: Object) -> dict[str, t.Any]:
     """What matters of the Deployment that runs CoreDNS.
 
     :returns: ``{namespace, deployment, container, image, version, service_account, configmap, key, path, replicas,
-        selector}``; ``configmap`` is None where no ConfigMap is mounted (the Corefile comes from elsewhere).
+        selector, original_image, annotated, rolled_out}``; ``configmap`` is None where no ConfigMap is mounted (the Corefile comes from elsewhere).
     """
     metadata, template = deployment["metadata"], deployment["spec"]["template"]["spec"]
     containers = template["containers"]
     container = next((one for one in containers if one["name"] == "coredns"), containers[0])
     volume, key = _corefile_source(template, container)
+    annotations = metadata.get("annotations") or {}
     return {
         "namespace": metadata["namespace"],
         "deployment": metadata["name"],
@@ -53,9 +56,23 @@ def coredns(deployment: Object) -> dict[str, t.Any]:
         "configmap": volume,
         "key": key,
         "replicas": deployment["spec"].get("replicas", 1),
+        # what teardown puts back; remembered in the cluster, so that another machine can undo what this one did
+        "original_image": annotations.get(ORIGINAL_IMAGE, container["image"]),
+        "annotated": ORIGINAL_IMAGE in annotations,
+        "rolled_out": _rolled_out(deployment),
         "paused": bool(deployment["spec"].get("paused")),
         "selector": ",".join(f"{k}={v}" for k, v in sorted(deployment["spec"]["selector"]["matchLabels"].items())),
     }
+
+
+def _rolled_out(deployment: Object) -> bool:
+    """Whether every replica runs the Deployment's newest template and is available, as ``kubectl rollout status`` decides it."""
+    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    return (
+        status.get("observedGeneration") == deployment["metadata"].get("generation")
+        and status.get("updatedReplicas", 0) == status.get("replicas", 0) == wanted
+        and status.get("availableReplicas", 0) == wanted
+    )
 
 
 def _corefile_source(template: Object, container: Object) -> tuple[str | None, str | None]:
@@ -135,3 +152,36 @@ def describe_right(right: Object) -> str:
     group = f".{right['group']}" if right.get("group") else ""
     where = f" in {right['namespace']}" if right.get("namespace") else ""
     return f"{right['verb']} {resource}{group}{where}"
+
+
+def zone_problems(
+    member: Object, *, zone: str, cluster_domain: str, image: str = "", mode: str = "auto", check_mode: bool = False
+) -> list[str]:
+    """Why CoreDNS of ``member`` (as :func:`coredns` and its module give it) cannot serve ``zone``, a sentence each.
+
+    :arg image: the image that CoreDNS will run, or '' for the one it runs.
+    :arg check_mode: the CustomResourceDefinitions may be missing, as the plays before this one have not made them.
+    """
+    name, sentences = member["name"], list(member["problems"])
+    zone, cluster_domain = zone.rstrip(".").lower(), cluster_domain.rstrip(".").lower()
+    if zone == cluster_domain:
+        sentences.append(
+            f"The zone {zone} is the cluster domain, which every Service of {name} has its name in."
+            " Set clusterset_zone to another one, such as clusterset.local."
+        )
+    crd = member["crds"]["serviceimports"]
+    if not check_mode and not crd["established"]:
+        sentences.append(
+            f"{name} has no ServiceImport CustomResourceDefinition that is Established, without which CoreDNS does not get"
+            " ready. Run the role mcs_crds first (tag mcs_crds), and see that Karmada shows the member as Ready."
+        )
+    elif crd["established"] and "v1alpha1" not in crd["served"]:
+        sentences.append(f"{name}: the ServiceImport CustomResourceDefinition does not serve v1alpha1, which CoreDNS reads.")
+    found = member["coredns"]
+    version = image_version(image or found["image"]) if found else None
+    if mode != "plugin" and version and version < BUILTIN_COREDNS:
+        sentences.append(
+            f"{name} would run CoreDNS {text(version)}, which cannot serve ServiceImports; {text(BUILTIN_COREDNS)} or newer can."
+            " Set coredns_multicluster_image, or let the role coredns_image build one (clusterset_build_image)."
+        )
+    return sentences
