@@ -88,6 +88,7 @@ duration:
   type: float
 """
 
+import contextlib
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +110,7 @@ ANNOTATION = "clusterset.dns/corefile"
 def state_of(cluster: Cluster, namespace: str, pod: str, port: int) -> dict[str, t.Any]:
     """Which Corefile a pod runs: ``{hash, failed}``, see :func:`_metrics.reload_state`."""
     forward = cluster.port_forward(namespace, pod, port)
-    with forward.socket as connection:
+    with contextlib.closing(forward.socket) as connection:
         connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     if not answer:
