@@ -241,9 +241,7 @@ def _unasked(pod: str, node: str, question: Question) -> dict[str, t.Any]:
     return {"pod": pod, "node": node, **question._asdict(), **nothing}
 
 
-_AROUND = (
-    "Where it has one, NodeLocal DNSCache or a forward goes around it: every DNS server that pods ask needs the zone."
-)
+_AROUND = "a forward goes around it, as in NodeLocal DNSCache. Each DNS server that pods ask needs the zone."
 _UNSEEN = (
     "CoreDNS does not see changes of ServiceImports any more (its log says why; the CRD has to serve v1alpha1), or it"
     " has not reloaded its Corefile."
@@ -273,7 +271,7 @@ def diagnose(expected: Expectation, answer: Answer, served: bool | None, facts: 
     if rcode == "REFUSED":
         return "refused", f"REFUSED: {zone} is served but not to this client. Look for acl or view in its server block."
     if got == "NOERROR" and "aa" not in answer["flags"]:
-        return "upstream", f"{_given(answer)}, which did not come from {zone}'s server block. {_AROUND}"
+        return "upstream", f"{_given(answer)}, which did not come from {zone}'s server block: {_AROUND}"
     if expected.fault and got in ("NXDOMAIN", "NODATA"):
         return got.lower(), f"{got}: {expected.fault}. {_remedy(expected.fault)}"
     if not expected.service:
@@ -292,15 +290,14 @@ def _own_name(expected: Expectation, answer: Answer, got: str) -> tuple[str, str
 
 def _not_served(zone: str, answer: Answer, got: str) -> tuple[str, str]:
     todo = (
-        f"no server block of this pod has {zone}. Run the role coredns_multicluster, or wait until the pod has reloaded"
-        " its Corefile."
+        f"this pod does not serve {zone}. Run the role coredns_multicluster; where that was done, the pod has not"
+        " reloaded its Corefile yet, or it is a cache such as NodeLocal DNSCache that needs the zone as well."
     )
     if got == "REFUSED":
         return "refused", f"REFUSED: {todo}"
     if not got:
         return "upstream", f"Not asked: {todo}"
-    owner = answer["authority"] or "none"
-    return "upstream", f"{got} from an upstream server (its authority: {owner}): {todo} {_AROUND}"
+    return "upstream", f"{got} from an upstream server (its authority: {answer['authority'] or 'none'}): {todo}"
 
 
 def _unsynced(facts: Facts) -> str:

@@ -273,7 +273,7 @@ def test_causes_of_a_pod_that_serves_the_zone(expected, given, facts, verdict, s
         (
             answer(rcode="REFUSED", flags=["qr", "rd"]),
             "refused",
-            "REFUSED: no server block of this pod has clusterset.local",
+            "REFUSED: this pod does not serve clusterset.local",
         ),
         (
             answer(rcode="NXDOMAIN", authority=".", flags=["qr", "rd", "ra"]),
@@ -288,9 +288,9 @@ def test_causes_of_a_pod_that_serves_the_zone(expected, given, facts, verdict, s
         (
             answer(answers=["192.0.2.1"], flags=["qr", "rd"]),
             "upstream",
-            "NodeLocal DNSCache or a forward goes around it",
+            "NOERROR from an upstream server",
         ),
-        (answer(rcode=""), "upstream", "Not asked: no server block"),
+        (answer(rcode=""), "upstream", "Not asked: this pod does not serve"),
     ],
 )
 def test_causes_of_a_pod_that_does_not_serve_the_zone(given, verdict, says):
