@@ -38,12 +38,16 @@ def cluster(item: Object, group_version: str, kinds: t.Collection[str]) -> dict[
     }
 
 
-def problems(name: str, missing_rights: t.Iterable[Object], wanted: t.Iterable[str], found: t.Collection[str]) -> list[str]:
+def problems(
+    name: str, missing_rights: t.Iterable[Object], wanted: t.Iterable[str], found: t.Collection[str]
+) -> list[str]:
     """The sentences that say why the run cannot begin: rights that are missing, members that Karmada does not know."""
     sentences = []
     rights = [describe_right(right) for right in missing_rights]
     if rights:
-        sentences.append(f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig.")
+        sentences.append(
+            f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig."
+        )
     unknown = [one for one in wanted if one not in found]
     if unknown:
         sentences.append(
@@ -56,7 +60,9 @@ def problems(name: str, missing_rights: t.Iterable[Object], wanted: t.Iterable[s
 def waiting_for(clusters: t.Iterable[Object], wanted: t.Collection[str]) -> dict[str, str]:
     """Which of the ``wanted`` clusters do not serve the kinds yet, with the reason: those that are not Ready never will."""
     return {
-        one["name"]: f"it is not Ready: {one['why']}" if not one["ready"] else "its API enablements do not list them yet"
+        one["name"]: f"it is not Ready: {one['why']}"
+        if not one["ready"]
+        else "its API enablements do not list them yet"
         for one in clusters
         if one["name"] in wanted and not one["serves"]
     }
@@ -98,7 +104,9 @@ def unplaced(bindings: t.Iterable[Object], services: t.Iterable[Object]) -> list
         key = (resource["kind"], resource.get("namespace"), resource["name"])
         scheduled[key] = "" if condition.get("status") == "True" else condition.get("message") or "not looked at yet"
     wanted = [
-        (kind, service["namespace"], service["name"]) for service in services for kind in ("ServiceExport", "ServiceImport")
+        (kind, service["namespace"], service["name"])
+        for service in services
+        for kind in ("ServiceExport", "ServiceImport")
     ]
     return [
         f"{kind} {namespace}/{name}: {scheduled.get((kind, namespace, name), 'no policy has selected it yet')}"

@@ -128,7 +128,11 @@ def problems(
             f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig or context."
         )
     if found is None:
-        hint = f" Found instead: {', '.join(elsewhere)}." if elsewhere else " Nothing there is labelled k8s-app=kube-dns either."
+        hint = (
+            f" Found instead: {', '.join(elsewhere)}."
+            if elsewhere
+            else " Nothing there is labelled k8s-app=kube-dns either."
+        )
         sentences.append(
             f"{name} has no CoreDNS Deployment {expected}.{hint} Set coredns_multicluster_namespace and"
             " coredns_multicluster_deployment."
@@ -176,7 +180,9 @@ def zone_problems(
             " ready. Run the role mcs_crds first (tag mcs_crds), and see that Karmada shows the member as Ready."
         )
     elif crd["established"] and "v1alpha1" not in crd["served"]:
-        sentences.append(f"{name}: the ServiceImport CustomResourceDefinition does not serve v1alpha1, which CoreDNS reads.")
+        sentences.append(
+            f"{name}: the ServiceImport CustomResourceDefinition does not serve v1alpha1, which CoreDNS reads."
+        )
     found = member["coredns"]
     version = image_version(image or found["image"]) if found else None
     if mode != "plugin" and version and version < BUILTIN_COREDNS:

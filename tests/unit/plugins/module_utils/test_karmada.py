@@ -1,0 +1,94 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.clusterset.dns.plugins.module_utils import _karmada, _metrics
+
+
+def cluster(name="member1", ready="True", kinds=("ServiceExport", "ServiceImport")):
+    return {
+        "metadata": {"name": name},
+        "spec": {"syncMode": "Push"},
+        "status": {
+            "kubernetesVersion": "v1.34.4",
+            "conditions": [{"type": "Ready", "status": ready, "message": "cluster is healthy"}],
+            "apiEnablements": [
+                {"groupVersion": "multicluster.x-k8s.io/v1alpha1", "resources": [{"kind": kind} for kind in kinds]},
+                {"groupVersion": "v1", "resources": [{"kind": "Pod"}]},
+            ],
+        },
+    }
+
+
+MCS = ("multicluster.x-k8s.io/v1alpha1", ["ServiceExport", "ServiceImport"])
+
+
+def test_a_cluster_serves_what_it_lists():
+    assert _karmada.cluster(cluster(), *MCS)["serves"]
+    assert not _karmada.cluster(cluster(kinds=["ServiceExport"]), *MCS)["serves"]
+    assert not _karmada.cluster({"metadata": {"name": "new"}, "spec": {}}, *MCS)["ready"]
+
+
+def test_who_is_waited_for_and_why():
+    clusters = [
+        _karmada.cluster(cluster("a"), *MCS),
+        _karmada.cluster(cluster("b", kinds=[]), *MCS),
+        _karmada.cluster(cluster("c", ready="False", kinds=[]), *MCS),
+        _karmada.cluster(cluster("other", kinds=[]), *MCS),
+    ]
+    pending = _karmada.waiting_for(clusters, ["a", "b", "c"])
+    assert sorted(pending) == ["b", "c"]
+    assert "API enablements" in pending["b"]
+    assert "not Ready: cluster is healthy" in pending["c"]
+
+
+def test_a_member_that_karmada_does_not_have_is_said():
+    sentences = _karmada.problems("karmada", [], ["member1", "member9"], {"member1", "member2"})
+    assert sentences == [
+        "member9 is not a member of this Karmada, which has member1, member2."
+        " Join it, or set clusterset_member of the host to the name that Karmada uses."
+    ]
+
+
+def crd(release, revision="0"):
+    labels = {"multicluster.x-k8s.io/release-version": release, "multicluster.x-k8s.io/crd-schema-revision": revision}
+    return {"metadata": {"name": "serviceimports.multicluster.x-k8s.io", "labels": labels}}
+
+
+def test_a_newer_definition_is_never_replaced():
+    name = "serviceimports.multicluster.x-k8s.io"
+    assert _karmada.not_older([crd("v0.5.2")], {}) == [crd("v0.5.2")]
+    assert _karmada.not_older([crd("v0.5.2")], {name: {}}) == [crd("v0.5.2")]
+    assert _karmada.not_older([crd("v0.5.2")], {name: crd("v0.6.0")["metadata"]["labels"]}) == []
+    assert _karmada.not_older([crd("v0.5.2")], {name: crd("v0.5.2", "1")["metadata"]["labels"]}) == []
+    assert _karmada.not_older([crd("v0.10.0")], {name: crd("v0.9.0")["metadata"]["labels"]})
+
+
+def binding(kind, status="True", message=""):
+    return {
+        "spec": {"resource": {"kind": kind, "namespace": "default", "name": "serve"}},
+        "status": {"conditions": [{"type": "Scheduled", "status": status, "message": message}]},
+    }
+
+
+def test_what_karmada_has_not_placed_is_said_in_its_words():
+    services = [{"namespace": "default", "name": "serve"}]
+    placed = [binding("ServiceExport"), binding("ServiceImport")]
+    assert _karmada.unplaced(placed, services) == []
+    assert _karmada.unplaced(placed[:1], services) == ["ServiceImport default/serve: no policy has selected it yet"]
+    refused = [binding("ServiceExport", "False", "0/2 clusters are available"), placed[1]]
+    assert _karmada.unplaced(refused, services) == ["ServiceExport default/serve: 0/2 clusters are available"]
+
+
+def test_the_state_of_a_corefile_by_metrics_and_log():
+    metrics = (
+        "HTTP/1.0 200 OK\r\n\r\n# HELP coredns_reload_failed_total Counter.\n"
+        "coredns_reload_failed_total 2\n"
+        'coredns_reload_version_info{hash="sha512",value="abc"} 1\n'
+    )
+    assert _metrics.reload_state(metrics) == {"hash": "abc", "failed": 2}
+    assert _metrics.reload_state("") == {"hash": "", "failed": 0}
+    log = "[INFO] plugin/reload: Running configuration SHA512 = old\nx\n[INFO] plugin/reload: Running configuration SHA512 = new\n"
+    assert _metrics.running_hash(log) == "new"
+    assert _metrics.running_hash("[INFO] nothing") == ""
