@@ -16,6 +16,7 @@ import dataclasses
 import fnmatch
 import hashlib
 import ipaddress
+import itertools
 import json
 import posixpath
 import typing as t
@@ -40,14 +41,24 @@ __all__ = [
 
 DEFAULT_PORT = "53"
 # The port of a key that names none, by scheme: CoreDNS's plugin/pkg/transport.
-_SCHEMES = {"tls": "853", "dns": DEFAULT_PORT, "quic": "853", "grpc": "443", "https3": "443", "https": "443", "unix": ""}
+_SCHEMES = {
+    "tls": "853",
+    "dns": DEFAULT_PORT,
+    "quic": "853",
+    "grpc": "443",
+    "https3": "443",
+    "https": "443",
+    "unix": "",
+}
 # CoreDNS's own limit (maxSnippetExpansions); older versions have none and never end.
 _MOST_EXPANSIONS = 10_000
 _MOST_TOKENS = 1_000_000
 
 
 class CorefileError(ValueError):
-    """Why a Corefile cannot be read or edited, as a sentence; ``line`` counts from 1, None where no line is to blame."""
+    """Why a Corefile cannot be read or edited, as a sentence; ``line`` counts from 1, None where no line is to
+    blame.
+    """
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(f"line {line}: {message}" if line else message)
@@ -57,7 +68,9 @@ class CorefileError(ValueError):
 
 @dataclasses.dataclass(slots=True)
 class Directive:
-    """One plugin's stanza in a server block; ``tokens`` begins with the plugin's own name and includes nested braces."""
+    """One plugin's stanza in a server block; ``tokens`` begins with the plugin's own name and includes nested
+    braces.
+    """
 
     name: str
     tokens: list[Token]
@@ -99,7 +112,8 @@ class Directive:
 
 @dataclasses.dataclass(slots=True)
 class Key:
-    """One key of a server block: where it listens and for which zones (several for a reverse network off an octet's border).
+    """One key of a server block: where it listens and for which zones (several for a reverse network off an octet's
+    border).
 
     ``zones`` are in lower case with a final dot. ``port`` is '53' where ``written_port`` is ''.
     ``unknown`` says that it depends on an environment variable that was not given.
@@ -136,7 +150,9 @@ class Block:
 
 
 class Import(t.NamedTuple):
-    """An ``import`` of files that were not given. ``level`` is ``server`` (between blocks) or ``block`` (inside one)."""
+    """An ``import`` of files that were not given. ``level`` is ``server`` (between blocks) or ``block`` (inside
+    one).
+    """
 
     pattern: str
     line: int
@@ -146,7 +162,9 @@ class Import(t.NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Corefile:
-    """A parsed Corefile. ``unseen`` are imports of files that were not given, ``env`` whether variables were left as they are."""
+    """A parsed Corefile. ``unseen`` are imports of files that were not given, ``env`` whether variables were left as
+    they are.
+    """
 
     text: str
     blocks: list[Block]
@@ -191,23 +209,25 @@ def parse(
 ) -> Corefile:
     """Read a Corefile.
 
-    :arg imports: the files that CoreDNS finds beside it, path to text (relative paths are taken from ``path``'s directory).
-        With None imports of files are left out and listed in ``unseen``; with a mapping, what is not in it does not exist.
-    :arg env: CoreDNS's environment. With None ``{$X}`` and ``{%X%}`` are left as they are; with a mapping, what is not in it is ''.
+    :arg imports: the files that CoreDNS finds beside it, path to text (relative paths are taken from ``path``'s
+        directory). With None imports of files are left out and listed in ``unseen``; with a mapping, what is not in it
+        does not exist.
+    :arg env: CoreDNS's environment. With None ``{$X}`` and ``{%X%}`` are left as they are; with a mapping, what is not
+        in it is ''.
     :raises CorefileError: CoreDNS would not read it, or it has a quote that is never closed.
     """
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise CorefileError("the text holds a character that is not valid Unicode.", text.count("\n", 0, error.start) + 1) from None
+        raise CorefileError(
+            "the text holds a character that is not valid Unicode.", text.count("\n", 0, error.start) + 1
+        ) from None
     lexed = lex(text)
     if lexed.unterminated:
         raise CorefileError("a quote is opened and never closed.", lexed.unterminated)
     parser = _Parser(lexed.tokens, imports, env, path)
     parser.parse_all()
-    return Corefile(
-        text, parser.blocks, parser.snippets, lexed.comments, parser.unseen, parser.env_left, parser.serial
-    )
+    return Corefile(text, parser.blocks, parser.snippets, lexed.comments, parser.unseen, parser.env_left, parser.serial)
 
 
 class _Parser:
@@ -436,7 +456,9 @@ class _Parser:
         return False
 
     def _next_arg(self) -> bool:
-        if self.cursor + 1 < len(self.tokens) and not _breaks(self.tokens[self.cursor], self.tokens[self.cursor + 1], exact=True):
+        if self.cursor + 1 < len(self.tokens) and not _breaks(
+            self.tokens[self.cursor], self.tokens[self.cursor + 1], exact=True
+        ):
             self.cursor += 1
             return True
         return False
@@ -466,7 +488,7 @@ def _breaks(one: Token, two: Token, exact: bool = False) -> bool:
 def _line_of(tokens: list[Token]) -> list[Token]:
     """Dispenser.RemainingArgs: what follows the first token on its line, up to a brace."""
     found: list[Token] = []
-    for one, two in zip(tokens, tokens[1:], strict=False):
+    for one, two in itertools.pairwise(tokens):
         if two.text == "{" or _breaks(one, two, exact=True):
             break
         found.append(two)
@@ -527,7 +549,9 @@ def _reverse(network: ipaddress.IPv4Network | ipaddress.IPv6Network, labels: int
 
 
 def plugins_used(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """For each server block its ``line``, ``keys`` and ``plugins`` (sorted names), to be checked against ``coredns -plugins``."""
+    """For each server block its ``line``, ``keys`` and ``plugins`` (sorted names), to be checked against ``coredns
+    -plugins``.
+    """
     return [
         {
             "line": block.line,
@@ -539,7 +563,9 @@ def plugins_used(corefile: Corefile) -> list[dict[str, t.Any]]:
 
 
 def zones_served(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """Every zone with the listener that serves it: ``zone`` (no final dot but for the root), ``scheme``, ``port``, ``line``."""
+    """Every zone with the listener that serves it: ``zone`` (no final dot but for the root), ``scheme``, ``port``,
+    ``line``.
+    """
     return [
         {"zone": zone.removesuffix(".") or ".", "scheme": key.scheme, "port": int(key.port or 0), "line": block.line}
         for block in corefile.blocks
@@ -549,7 +575,9 @@ def zones_served(corefile: Corefile) -> list[dict[str, t.Any]]:
 
 
 def describe(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """The server blocks as plain data: ``line``, ``keys``, and each plugin's ``name``, ``line``, ``args`` and ``options``."""
+    """The server blocks as plain data: ``line``, ``keys``, and each plugin's ``name``, ``line``, ``args`` and
+    ``options``.
+    """
     return [
         {
             "line": block.line,
@@ -569,7 +597,8 @@ def describe(corefile: Corefile) -> list[dict[str, t.Any]]:
 
 
 def reload_hash(corefile: Corefile) -> str | None:
-    """The SHA-512 that CoreDNS's ``reload`` plugin logs at its start and reports as ``coredns_reload_version_info{hash="sha512"}``.
+    """The SHA-512 that CoreDNS's ``reload`` plugin logs at its start and reports as
+    ``coredns_reload_version_info{hash="sha512"}``.
 
     It is not the file's: what is hashed is the parsed Corefile as JSON (plugin/reload/reload.go), that is the words with
     their line numbers, imports and variables put in. Hence None where a file to import or a variable is not known.

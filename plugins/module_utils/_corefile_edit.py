@@ -31,7 +31,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_lexer import BOM, Token
 
-__all__ = ["Edit", "Result", "edit", "how_served"]
+__all__ = ["Edit", "Result", "edit", "how_served", "marked_zones"]
 
 MARK = "# clusterset.dns:"
 _BRACES = "with braces"
@@ -40,7 +40,27 @@ _INDENT = "    "
 _MOST_UPSTREAMS = 15
 # Plugins whose arguments may name the zone without answering for it.
 _HARMLESS = frozenset(
-    "acl bufsize cache debug dns64 dnstap errors header health local log loadbalance loop metadata minimal prometheus ready reload trace".split()
+    [
+        "acl",
+        "bufsize",
+        "cache",
+        "debug",
+        "dns64",
+        "dnstap",
+        "errors",
+        "header",
+        "health",
+        "local",
+        "log",
+        "loadbalance",
+        "loop",
+        "metadata",
+        "minimal",
+        "prometheus",
+        "ready",
+        "reload",
+        "trace",
+    ]
 )
 
 
@@ -132,7 +152,9 @@ def edit(
             plain = _take_away(plain, left, want, imports, env)
         elif left:
             adopted = bool(left[0].mode)
-            notes.append(f"{want.zone} is still served by lines that were not put there by this module (line {left[0].line}).")
+            notes.append(
+                f"{want.zone} is still served by lines that were not put there by this module (line {left[0].line})."
+            )
         result = plain.text
     else:
         _check_readable(plain, want)
@@ -157,16 +179,31 @@ def edit(
 
 
 def how_served(corefile: Corefile, zone: str, *, cluster_domain: str = "cluster.local") -> dict[str, t.Any] | None:
-    """How a zone is served: ``mode`` ('' for what is not a multicluster service), ``placement``, ``line`` and ``ours``; None if it is not."""
+    """How a zone is served: ``mode`` ('' for what is not a multicluster service), ``placement``, ``line``, ``ours``, and the block's ``plugins``; None if it is not."""
     want = _checked(Edit(zone=zone, state="absent", cluster_domain=cluster_domain))
     found = _services(corefile, want, _listeners(corefile, want), strict=False)
     if not found:
         return None
     service = found[0]
-    token = service.directive.tokens[0] if service.directive else service.block.keys[0].token
-    within = [token, *(option[0] for option in service.directive.options if option[0].text == "multicluster")] if service.directive else [token]
-    ours = any(region.holds(part) for region in _regions(corefile) if region.zone == want.zone for part in within)
-    return {"mode": service.mode, "placement": service.placement, "line": service.line, "ours": ours}
+    if service.directive:
+        heads = [
+            service.directive.tokens[0],
+            *(line[0] for line in service.directive.options if line[0].text == "multicluster"),
+        ]
+    else:
+        heads = [service.block.keys[0].token]
+    return {
+        "mode": service.mode,
+        "placement": service.placement,
+        "line": service.line,
+        "ours": any(region.holds(head) for region in _regions(corefile) if region.zone == want.zone for head in heads),
+        "plugins": sorted({directive.name for directive in service.block.directives}),
+    }
+
+
+def marked_zones(corefile: Corefile) -> list[str]:
+    """The zones that have lines of ours in a Corefile."""
+    return sorted({region.zone for region in _regions(corefile)})
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------------
@@ -179,9 +216,13 @@ def _checked(want: Edit) -> Edit:
     if want.state == "absent":
         return want
     if zone == cluster_domain:
-        raise CorefileError(f"the zone {zone} is the cluster domain itself; a multicluster zone needs a name of its own, such as clusterset.local.")
+        raise CorefileError(
+            f"the zone {zone} is the cluster domain itself; a multicluster zone needs a name of its own, such as clusterset.local."
+        )
     if covers(zone, cluster_domain) or covers(cluster_domain, zone):
-        raise CorefileError(f"the zone {zone} and the cluster domain {cluster_domain} lie within one another; take a zone beside it, such as clusterset.local.")
+        raise CorefileError(
+            f"the zone {zone} and the cluster domain {cluster_domain} lie within one another; take a zone beside it, such as clusterset.local."
+        )
     if zone.endswith(("in-addr.arpa", "ip6.arpa")):
         raise CorefileError(f"{zone} is a reverse zone; ServiceImports have no names there.")
     if want.mode == "forward" and not want.forward_to:
@@ -189,11 +230,15 @@ def _checked(want: Edit) -> Edit:
     if want.mode != "forward" and want.forward_to:
         raise CorefileError(f"forward_to belongs to mode forward, the mode is {want.mode}.")
     if len(want.forward_to) > _MOST_UPSTREAMS:
-        raise CorefileError(f"forward_to has {len(want.forward_to)} addresses, CoreDNS takes {_MOST_UPSTREAMS} at the most.")
+        raise CorefileError(
+            f"forward_to has {len(want.forward_to)} addresses, CoreDNS takes {_MOST_UPSTREAMS} at the most."
+        )
     for address in want.forward_to:
         _check_upstream(address)
     if want.ttl is not None and (want.mode != "builtin" or want.placement != "separate"):
-        raise CorefileError("ttl is an option of mode builtin with placement separate; the plugin's TTL is 5 s, and a shared block has one of its own.")
+        raise CorefileError(
+            "ttl is an option of mode builtin with placement separate; the plugin's TTL is 5 s, and a shared block has one of its own."
+        )
     if want.ttl is not None and not 0 <= want.ttl <= 3600:
         raise CorefileError(f"ttl is {want.ttl}, CoreDNS takes 0 to 3600 seconds.")
     if want.cache and want.placement != "separate":
@@ -201,13 +246,17 @@ def _checked(want: Edit) -> Edit:
     if want.cache < 0:
         raise CorefileError(f"cache is {want.cache}; it is a number of seconds, or 0 for no cache.")
     if want.fallthrough and (want.mode != "plugin" or want.placement != "inline"):
-        raise CorefileError("fallthrough is for mode plugin with placement inline: in a block of the zone's own there is nothing to fall through to.")
+        raise CorefileError(
+            "fallthrough is for mode plugin with placement inline: in a block of the zone's own there is nothing to fall through to."
+        )
     if want.port is not None and not 1 <= want.port <= 65535:
         raise CorefileError(f"port is {want.port}; it must be 1 to 65535.")
     if want.prometheus not in ("auto", "off"):
         _check_word(want.prometheus, "prometheus")
         if _port(want.prometheus) is None:
-            raise CorefileError(f"prometheus is {want.prometheus!r}; it must be auto, off, or an address with a port such as :9153.")
+            raise CorefileError(
+                f"prometheus is {want.prometheus!r}; it must be auto, off, or an address with a port such as :9153."
+            )
     return want
 
 
@@ -216,7 +265,12 @@ def _domain(name: str, what: str) -> str:
     domain = name.strip(" ").removesuffix(".").lower()
     labels = domain.split(".")
     for label in labels:
-        fine = label.isascii() and label.replace("-", "").isalnum() and not label.startswith("-") and not label.endswith("-")
+        fine = (
+            label.isascii()
+            and label.replace("-", "").isalnum()
+            and not label.startswith("-")
+            and not label.endswith("-")
+        )
         if not fine or len(label) > 63:
             raise CorefileError(f"the {what} {name!r} is not a domain name (letters, digits and hyphens, 63 a label).")
     if len(domain) > 253:
@@ -233,7 +287,9 @@ def _check_upstream(address: str) -> None:
     try:
         ip = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise CorefileError(f"forward_to has {address!r}; it must be an IP address, with :PORT if that is not 53.") from None
+        raise CorefileError(
+            f"forward_to has {address!r}; it must be an IP address, with :PORT if that is not 53."
+        ) from None
     if ip.is_unspecified or ip.is_multicast or (ip.is_loopback and (_port(address) if host != address else 53) == 53):
         raise CorefileError(f"forward_to has {address}; CoreDNS would ask itself or nobody.")
 
@@ -244,7 +300,7 @@ def _port(address: str) -> int | None:
 
 
 def _check_word(word: str, what: str) -> None:
-    if not word.isascii() or not word.isprintable() or any(sign in word for sign in " {}\"#"):
+    if not word.isascii() or not word.isprintable() or any(sign in word for sign in ' {}"#'):
         raise CorefileError(f"{what} is {word!r}, which is not one plain word.")
 
 
@@ -262,15 +318,25 @@ def _regions(corefile: Corefile) -> list[_Region]:
             continue
         start = _line_start(text, comment.start)
         zone = words[3] if len(words) > 3 else ""
-        if text[start : comment.start].strip() or not zone or (opened is None) == (words[2] == "end") or (opened and opened[0] != zone):
-            raise CorefileError(f"the marks of {zone or 'a zone'} ({MARK} begin …, {MARK} end …) are broken. Repair or remove them and what is between.", comment.line)
+        if (
+            text[start : comment.start].strip()
+            or not zone
+            or (opened is None) == (words[2] == "end")
+            or (opened and opened[0] != zone)
+        ):
+            raise CorefileError(
+                f"the marks of {zone or 'a zone'} ({MARK} begin …, {MARK} end …) are broken. Repair or remove them and what is between.",
+                comment.line,
+            )
         if opened is None:
             opened = (zone, start, comment.line, " ".join(words[4:]) == _BRACES)
         else:
             regions.append(_Region(zone, opened[1], min(comment.end + 1, len(text)), opened[2], opened[3]))
             opened = None
     if opened:
-        raise CorefileError(f"the mark that begins {opened[0]} has no end. Repair it, or remove it and what follows of it.", opened[2])
+        raise CorefileError(
+            f"the mark that begins {opened[0]} has no end. Repair it, or remove it and what follows of it.", opened[2]
+        )
     return regions
 
 
@@ -323,12 +389,19 @@ def _without(corefile: Corefile, ours: list[_Region]) -> tuple[str, int | None]:
             cuts.append(_own_braces(text, directive, region) or (region.start, region.end))
             continue
         blocks = [block for block in corefile.blocks if region.holds(block.keys[0].token)]
-        if len(blocks) > 1 or any(zone != normal(region.zone) for block in blocks for key in block.keys for zone in key.zones):
-            raise CorefileError(f"between the marks of {region.zone} stands a server block of another zone. Move it out.", region.line)
+        if len(blocks) > 1 or any(
+            zone != normal(region.zone) for block in blocks for key in block.keys for zone in key.zones
+        ):
+            raise CorefileError(
+                f"between the marks of {region.zone} stands a server block of another zone. Move it out.", region.line
+            )
         if blocks:
             block_at = region.start
         else:
-            _check_contents(region, [d.tokens[0] for block in corefile.blocks for d in block.directives if region.holds(d.tokens[0])])
+            _check_contents(
+                region,
+                [d.tokens[0] for block in corefile.blocks for d in block.directives if region.holds(d.tokens[0])],
+            )
         cuts.append((region.start, region.end))
     cuts.sort()
     if block_at is not None:
@@ -339,7 +412,10 @@ def _without(corefile: Corefile, ours: list[_Region]) -> tuple[str, int | None]:
 def _check_contents(region: _Region, words: list[Token]) -> None:
     for token in words:
         if token.text not in ("forward", "header", "multicluster"):
-            raise CorefileError(f"{token.text} stands between the marks of {region.zone} (line {region.line}), where only lines of this module belong. Move it out.", token.line)
+            raise CorefileError(
+                f"{token.text} stands between the marks of {region.zone} (line {region.line}), where only lines of this module belong. Move it out.",
+                token.line,
+            )
 
 
 def _cut(text: str, cuts: list[tuple[int, int]]) -> str:
@@ -376,7 +452,12 @@ def _foreign(corefile: Corefile, ours: list[_Region]) -> list[tuple[list[str], l
             previous = directive.tokens[0]
             for token in directive.tokens:
                 if id(token) not in dropped and not is_ours(token):
-                    words.append((token.text, token.file != previous.file or token.line > previous.line + previous.text.count("\n")))
+                    words.append(
+                        (
+                            token.text,
+                            token.file != previous.file or token.line > previous.line + previous.text.count("\n"),
+                        )
+                    )
                     previous = token
             stanzas.append(words)
         said.append(([key.token.text for key in block.keys], stanzas))
@@ -387,7 +468,10 @@ def _same(corefile: Corefile, ours: list[_Region], plain: Corefile) -> None:
     """The proof that nothing of others was touched."""
     if _foreign(corefile, ours) != _foreign(plain, []):
         line = ours[0].line if ours else None
-        raise CorefileError("the lines of this module cannot be told from the rest: the marks do not enclose whole stanzas. Nothing is written.", line)
+        raise CorefileError(
+            "the lines of this module cannot be told from the rest: the marks do not enclose whole stanzas. Nothing is written.",
+            line,
+        )
 
 
 # --- what is there ----------------------------------------------------------------------------------------------------------------
@@ -412,7 +496,9 @@ def _listeners(corefile: Corefile, want: Edit) -> list[_Listener]:
                 (key for key in block.keys if key.scheme == "dns" and key.port == port),
                 key=lambda key: max((len(zone) for zone in key.zones if covers(zone, domain)), default=0),
             )
-            stanza = next((d for d in block.named("kubernetes") if any(covers(z, domain) for z in _zones(d, block))), None)
+            stanza = next(
+                (d for d in block.named("kubernetes") if any(covers(z, domain) for z in _zones(d, block))), None
+            )
             found.append(_Listener(port, key.written_port, block, stanza))
     found = [listener for listener in found if listener.kubernetes] or found
     if want.port is not None:
@@ -436,16 +522,22 @@ def _services(corefile: Corefile, want: Edit, listeners: list[_Listener], *, str
         for block in corefile.blocks if strict else []:
             for below in block.zones_on(port):
                 if below != zone and covers(zone, below):
-                    raise CorefileError(f"a server block of {below.removesuffix('.')} takes a part of {want.zone} away.", block.line)
+                    raise CorefileError(
+                        f"a server block of {below.removesuffix('.')} takes a part of {want.zone} away.", block.line
+                    )
         for block in corefile.route(zone, port):
             own = zone in block.zones_on(port)
-            answering = [service for directive in block.directives if (service := _service(directive, block, zone, own))]
+            answering = [
+                service for directive in block.directives if (service := _service(directive, block, zone, own))
+            ]
             if own and not answering:
                 answering = [_Service("", "separate", block, None)]
             found += answering
             kubernetes = block.named("kubernetes")
             if strict and len(kubernetes) > 1:
-                raise CorefileError("a server block has the kubernetes plugin twice, which CoreDNS refuses.", kubernetes[1].line)
+                raise CorefileError(
+                    "a server block has the kubernetes plugin twice, which CoreDNS refuses.", kubernetes[1].line
+                )
     distinct = {(id(service.block), id(service.directive)): service for service in found}
     # a multicluster service first: with one of those in the zone's own block, what else stands there is its business
     return sorted(distinct.values(), key=lambda service: not service.mode)
@@ -457,7 +549,11 @@ def _service(directive: Directive, block: Block, zone: str, own: bool) -> _Servi
         if zone not in _zones(directive, block):
             return None
         # the last such line counts, as in plugin/kubernetes/setup.go
-        served = [[z for token in option[1:] for z in zones_of(token.text)] for option in directive.options if option[0].text == "multicluster"]
+        served = [
+            [z for token in option[1:] for z in zones_of(token.text)]
+            for option in directive.options
+            if option[0].text == "multicluster"
+        ]
         return _Service("builtin" if served and zone in served[-1] else "", placement, block, directive)
     if directive.name == "multicluster":
         return _Service("plugin", placement, block, directive) if zone in _zones(directive, block) else None
@@ -466,7 +562,11 @@ def _service(directive: Directive, block: Block, zone: str, own: bool) -> _Servi
         if origin == [zone] or (own and any(covers(z, zone) for z in origin)):
             return _Service("forward", placement, block, directive, tuple(token.text for token in directive.args[1:]))
         return None
-    if not own and directive.name not in _HARMLESS and any(_mentions(token.text, zone) for token in directive.tokens[1:]):
+    if (
+        not own
+        and directive.name not in _HARMLESS
+        and any(_mentions(token.text, zone) for token in directive.tokens[1:])
+    ):
         return _Service("", placement, block, directive)
     return None
 
@@ -490,7 +590,10 @@ def _check_readable(corefile: Corefile, want: Edit) -> None:
     for block in corefile.blocks:
         for key in block.keys:
             if key.unknown:
-                raise CorefileError(f"the zone {key.token.text} of this server block comes from CoreDNS's environment; say in env what it is.", block.line)
+                raise CorefileError(
+                    f"the zone {key.token.text} of this server block comes from CoreDNS's environment; say in env what it is.",
+                    block.line,
+                )
     for unseen in corefile.unseen:
         if unseen.level == "server":
             raise CorefileError(
@@ -509,7 +612,9 @@ def _check_adoptable(service: _Service, want: Edit) -> None:
             f"{want.zone} is already served in mode {service.mode} by lines that were made by hand. Set mode to {service.mode} to keep them, or adopt to replace them.",
             service.line,
         )
-    if service.mode == "forward" and {_upstream(a) for a in service.upstreams} != {_upstream(a) for a in want.forward_to}:
+    if service.mode == "forward" and {_upstream(a) for a in service.upstreams} != {
+        _upstream(a) for a in want.forward_to
+    }:
         raise CorefileError(
             f"{want.zone} is already forwarded to {' '.join(service.upstreams)} by lines that were made by hand. Set adopt to replace them.",
             service.line,
@@ -531,7 +636,11 @@ def _adoption_note(service: _Service, want: Edit) -> str:
 
 
 def _sets_ra(header: Directive) -> bool:
-    return any([token.text.lower() for token in option[:2]] == ["response", "set"] and "ra" in [token.text.lower() for token in option[2:]] for option in header.options)
+    return any(
+        [token.text.lower() for token in option[:2]] == ["response", "set"]
+        and "ra" in [token.text.lower() for token in option[2:]]
+        for option in header.options
+    )
 
 
 def _wants_header(want: Edit) -> bool:
@@ -559,13 +668,21 @@ def _take_away(
         assert directive is not None
         if service.placement == "separate":
             if any(key.zones != [zone] for key in block.keys):
-                raise CorefileError(f"the server block that serves {want.zone} serves other zones as well; take {want.zone} out of it by hand.", block.line)
+                raise CorefileError(
+                    f"the server block that serves {want.zone} serves other zones as well; take {want.zone} out of it by hand.",
+                    block.line,
+                )
             if block.opening is None or block.closing is None:
-                raise CorefileError(f"the server block that serves {want.zone} has no braces; remove it by hand.", block.line)
+                raise CorefileError(
+                    f"the server block that serves {want.zone} has no braces; remove it by hand.", block.line
+                )
             cuts.append(_whole_lines(text, block.keys[0].token, block.closing, want))
         elif service.mode == "builtin":
             if all(zones_of(token.text) == [zone] for token in directive.args):
-                raise CorefileError(f"the kubernetes plugin here serves {want.zone} alone, in a server block of other zones; remove it by hand.", directive.line)
+                raise CorefileError(
+                    f"the kubernetes plugin here serves {want.zone} alone, in a server block of other zones; remove it by hand.",
+                    directive.line,
+                )
             cuts += [_word(text, token) for token in directive.args if zones_of(token.text) == [zone]]
             for option in directive.options:
                 if option[0].text == "multicluster":
@@ -580,7 +697,9 @@ def _take_away(
     return plain
 
 
-def _zone_out(text: str, first: Token, args: list[Token], last: Token, zone: str, want: Edit) -> list[tuple[int, int, int]]:
+def _zone_out(
+    text: str, first: Token, args: list[Token], last: Token, zone: str, want: Edit
+) -> list[tuple[int, int, int]]:
     named = [token for token in args if zones_of(token.text) == [zone]]
     if len(named) == len(args):
         return [_whole_lines(text, first, last, want)]
@@ -594,7 +713,9 @@ def _word(text: str, token: Token) -> tuple[int, int, int]:
 
 def _check_own(token: Token) -> None:
     if token.imported or token.file:
-        raise CorefileError("what serves the zone comes from an import; remove it there by hand.", token.imported or token.line)
+        raise CorefileError(
+            "what serves the zone comes from an import; remove it there by hand.", token.imported or token.line
+        )
 
 
 def _whole_lines(text: str, first: Token, last: Token, want: Edit) -> tuple[int, int, int]:
@@ -603,7 +724,9 @@ def _whole_lines(text: str, first: Token, last: Token, want: Edit) -> tuple[int,
     start, end = _line_start(text, first.start), _line_end(text, last.end)
     rest = text[last.end : end].strip()
     if text[start : first.start].strip() or (rest and not rest.startswith("#")):
-        raise CorefileError(f"what serves {want.zone} shares a line with something else; remove it by hand.", first.line)
+        raise CorefileError(
+            f"what serves {want.zone} shares a line with something else; remove it by hand.", first.line
+        )
     return start, end, first.line
 
 
@@ -633,7 +756,10 @@ def _separate(corefile: Corefile, want: Edit, listeners: list[_Listener], notes:
     blocks = list({id(listener.block): listener.block for listener in listeners if listener.block}.values())
     binds = {tuple(_source(corefile, directive) for directive in block.named("bind")) for block in blocks}
     if len(binds) > 1:
-        raise CorefileError(f"{want.cluster_domain} is served on several addresses and ports by different blocks; say with port which one {want.zone} belongs to.", blocks[1].line)
+        raise CorefileError(
+            f"{want.cluster_domain} is served on several addresses and ports by different blocks; say with port which one {want.zone} belongs to.",
+            blocks[1].line,
+        )
     inside = [*(binds.pop() if binds else ())]
     if want.errors:
         inside.append("errors")
@@ -651,7 +777,9 @@ def _separate(corefile: Corefile, want: Edit, listeners: list[_Listener], notes:
         else:
             options = [f"multicluster {want.zone}", *([] if want.ttl is None else [f"ttl {want.ttl}"])]
             inside += [f"kubernetes {want.zone} {{", *(_INDENT + option for option in options), "}"]
-    keys = dict.fromkeys(want.zone + (f":{listener.written_port}" if listener.written_port else "") for listener in listeners)
+    keys = dict.fromkeys(
+        want.zone + (f":{listener.written_port}" if listener.written_port else "") for listener in listeners
+    )
     return [f"{' '.join(keys)} {{", *(_INDENT + line for line in inside), "}"]
 
 
@@ -662,7 +790,10 @@ def _header() -> list[str]:
 def _source(corefile: Corefile, directive: Directive) -> str:
     """A stanza's only line, as it is written."""
     if directive.brace or len(directive.tokens) != 1 + len(directive.args):
-        raise CorefileError(f"the {directive.name} plugin here has options, which cannot be copied to a block for the zone.", directive.line)
+        raise CorefileError(
+            f"the {directive.name} plugin here has options, which cannot be copied to a block for the zone.",
+            directive.line,
+        )
     return " ".join(token.text if token.file else corefile.text[token.start : token.end] for token in directive.tokens)
 
 
@@ -676,7 +807,9 @@ def _metrics(corefile: Corefile, want: Edit, blocks: list[Block], notes: list[st
     if stanza is None:
         return []
     if stanza.brace:
-        notes.append(f"The prometheus plugin of line {stanza.line} has options, so {want.zone} gets no metrics of its own; say its address in prometheus.")
+        notes.append(
+            f"The prometheus plugin of line {stanza.line} has options, so {want.zone} gets no metrics of its own; say its address in prometheus."
+        )
         return []
     return [_source(corefile, stanza)]
 
@@ -685,17 +818,25 @@ def _inline(corefile: Corefile, want: Edit, listeners: list[_Listener]) -> str:
     """The text with the zone in the server block of the cluster domain."""
     block, kubernetes = listeners[0].block, listeners[0].kubernetes
     if block is None or kubernetes is None or any(listener.block is not block for listener in listeners):
-        raise CorefileError(f"no single server block serves {want.cluster_domain} with the kubernetes plugin, so there is none to put {want.zone} in; use placement separate.")
+        raise CorefileError(
+            f"no single server block serves {want.cluster_domain} with the kubernetes plugin, so there is none to put {want.zone} in; use placement separate."
+        )
     if any(corefile.route(normal(want.zone), listener.port) != [block] for listener in listeners):
-        raise CorefileError(f"CoreDNS does not ask this server block for {want.zone}; use placement separate.", block.line)
+        raise CorefileError(
+            f"CoreDNS does not ask this server block for {want.zone}; use placement separate.", block.line
+        )
     hidden = [unseen.line for unseen in corefile.unseen if corefile.blocks[unseen.block] is block]
     if hidden or kubernetes.imported:
-        raise CorefileError("a part of this server block is imported; use placement separate.", hidden[0] if hidden else kubernetes.line)
+        raise CorefileError(
+            "a part of this server block is imported; use placement separate.", hidden[0] if hidden else kubernetes.line
+        )
     text, first = corefile.text, kubernetes.tokens[0]
     start = _line_start(text, first.start)
     indent = text[start : first.start]
     if indent.strip():
-        raise CorefileError("the kubernetes plugin does not stand at the beginning of a line; use placement separate.", first.line)
+        raise CorefileError(
+            "the kubernetes plugin does not stand at the beginning of a line; use placement separate.", first.line
+        )
     stanza = _inline_stanza(want, block)
     inserts = [(start, _lines(stanza, want, text, indent))] if stanza else []
     if want.mode == "builtin":
@@ -712,11 +853,18 @@ def _inline_stanza(want: Edit, block: Block) -> list[str]:
         headers = block.named("header")
         if headers and not _sets_ra(headers[0]):
             # CoreDNS takes the first header stanza of a block and ignores the others
-            raise CorefileError("this server block has a header plugin that does not set ra; add `response set ra` to it, or set header to false.", headers[0].line)
+            raise CorefileError(
+                "this server block has a header plugin that does not set ra; add `response set ra` to it, or set header to false.",
+                headers[0].line,
+            )
         if not headers:
             lines += _header()
     if want.mode == "plugin":
-        lines += [f"multicluster {want.zone} {{", f"{_INDENT}fallthrough", "}"] if want.fallthrough else [f"multicluster {want.zone}"]
+        lines += (
+            [f"multicluster {want.zone} {{", f"{_INDENT}fallthrough", "}"]
+            if want.fallthrough
+            else [f"multicluster {want.zone}"]
+        )
     elif want.mode == "forward":
         lines.append(f"forward {want.zone} {' '.join(want.forward_to)}")
     return lines
@@ -727,21 +875,32 @@ def _inline_option(corefile: Corefile, want: Edit, kubernetes: Directive, indent
     text, args, brace = corefile.text, kubernetes.args, kubernetes.brace
     after = next((token for token in args if zones_of(token.text) == [normal(want.cluster_domain)]), None)
     if after is None:
-        raise CorefileError(f"the kubernetes plugin does not name {want.cluster_domain} among its zones; use placement separate.", kubernetes.line)
+        raise CorefileError(
+            f"the kubernetes plugin does not name {want.cluster_domain} among its zones; use placement separate.",
+            kubernetes.line,
+        )
     for option in kubernetes.options:
         if option[0].text == "multicluster":
-            raise CorefileError("the kubernetes plugin has a multicluster zone already, and CoreDNS takes one such line; use placement separate.", option[0].line)
+            raise CorefileError(
+                "the kubernetes plugin has a multicluster zone already, and CoreDNS takes one such line; use placement separate.",
+                option[0].line,
+            )
     zone = (after.end, f" {want.zone}")
     option_line = [f"multicluster {want.zone}"]
     if brace is None:
         if len(kubernetes.tokens) != 1 + len(args):
-            raise CorefileError("the kubernetes plugin's brace is not on its line, which CoreDNS refuses.", kubernetes.line)
+            raise CorefileError(
+                "the kubernetes plugin's brace is not on its line, which CoreDNS refuses.", kubernetes.line
+            )
         body = _lines(option_line, want, text, indent + _INDENT, braces=True)
         eol = body[body.index("\n") - 1 :][:2] if "\r\n" in body else "\n"
         return [zone, (args[-1].end, f" {{{eol}{body}{indent}}}")]
     following = kubernetes.tokens[kubernetes.tokens.index(brace) + 1]
     if following.line == brace.line:
-        raise CorefileError("the kubernetes plugin's options begin on the line of its brace; put a line break after it, or use placement separate.", brace.line)
+        raise CorefileError(
+            "the kubernetes plugin's options begin on the line of its brace; put a line break after it, or use placement separate.",
+            brace.line,
+        )
     at = _line_end(text, brace.end)
     inner = indent + _INDENT if following.text == "}" else text[_line_start(text, following.start) : following.start]
     return [zone, (at, _lines(option_line, want, text, inner))]
