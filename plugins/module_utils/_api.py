@@ -107,6 +107,7 @@ class Cluster:
     :arg auth: values for the keys of ``AUTH_ARG_SPEC``; what is absent is taken from ``K8S_AUTH_…`` in the environment,
         and without a host or kubeconfig from the pod's service account or the default kubeconfig, as kubernetes.core does.
     :arg qps: requests a second at the most; :arg in_flight: requests under way at once; :arg timeout: seconds for one answer.
+    :arg deadline: the moment (``time.monotonic()``) after which no request is sent and none is waited for.
     :raises ApiError: the kubeconfig or context cannot be used. Nothing is sent before the first request.
     """
 
@@ -118,10 +119,13 @@ class Cluster:
         qps: float = 50,
         in_flight: int = 8,
         timeout: float = 10,
+        deadline: float | None = None,
     ) -> None:
         self.name = name
         self.timeout = timeout
+        self.deadline = deadline
         self.requests = 0
+        self.writes = 0
         self._auth = {key: auth.get(key) if auth.get(key) is not None else _from_environment(key) for key in AUTH_ARG_SPEC}
         self._throttle = _Throttle(qps, in_flight)
         self._configuration = self._configure()
@@ -168,15 +172,21 @@ class Cluster:
         return self._request("GET", path, raw=True)
 
     def list(
-        self, path: str, *, label_selector: str = "", field_selector: str = "", limit: int = 500
-    ) -> list[dict[str, t.Any]]:
-        """All items of a collection, page by page.
+        self,
+        path: str,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
+        keep: t.Callable[[dict[str, t.Any]], t.Any] | None = None,
+    ) -> list[t.Any]:
+        """All items of a collection, page by page; with ``keep``, what it makes of each.
 
         A continue token lives as long as etcd keeps its revision (five minutes by default); when it has expired (410) the
         list is read once more from the start, without pages, so that what comes back is one consistent state.
         """
         query = {"limit": str(limit), "labelSelector": label_selector, "fieldSelector": field_selector}
-        items: list[dict[str, t.Any]] = []
+        items: list[t.Any] = []
         while True:
             try:
                 page = self._request("GET", path, query=query)
@@ -186,7 +196,8 @@ class Cluster:
                 items = []
                 query = {"labelSelector": label_selector, "fieldSelector": field_selector}
                 continue
-            items.extend(page.get("items") or [])
+            found = page.get("items") or []
+            items.extend(map(keep, found) if keep else found)
             token = page.get("metadata", {}).get("continue")
             if not token:
                 return items
@@ -319,13 +330,15 @@ class Cluster:
                 headers.add("Impersonate-Group", group)
             try:
                 with self._throttle:
+                    seconds = self._seconds_left(verb, path)
                     self.requests += 1
+                    self.writes += verb != "GET"
                     answer = self._pool.request(
                         verb,
                         url,
                         body=data,
                         headers=headers,
-                        timeout=urllib3.Timeout(connect=min(5.0, self.timeout), read=self.timeout),
+                        timeout=urllib3.Timeout(connect=min(5.0, seconds), read=seconds),
                         retries=False,
                     )
             except urllib3.exceptions.HTTPError as error:
@@ -343,10 +356,32 @@ class Cluster:
             pause = _pause(answer, attempt)
             if pause is None or attempt == _ATTEMPTS:
                 break
-            time.sleep(pause)
+            time.sleep(min(pause, self._seconds_left(verb, path)))
         if answer.status >= http.client.BAD_REQUEST:
             raise self._refusal(verb, path, answer)
-        return answer.data.decode(errors="replace") if raw else json.loads(answer.data)
+        if raw:
+            return answer.data.decode(errors="replace")
+        try:
+            return json.loads(answer.data)
+        except ValueError as error:
+            raise ApiError(
+                self.name,
+                f"{self.name}: {self.server} does not answer as an API server does (no JSON at {path})."
+                " Check host, kubeconfig and proxy.",
+                reason="Config",
+                verb=verb,
+                path=path,
+            ) from error
+
+    def _seconds_left(self, verb: str, path: str) -> float:
+        """How long one answer may take; ApiError once the deadline has passed."""
+        if self.deadline is None:
+            return self.timeout
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            message = f"{self.name}: not done within the deadline. Set a longer one."
+            raise ApiError(self.name, message, reason="Deadline", verb=verb, path=path)
+        return min(self.timeout, left)
 
     def _refusal(self, verb: str, path: str, answer: t.Any) -> ApiError:
         try:

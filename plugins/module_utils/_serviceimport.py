@@ -5,8 +5,9 @@
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
 """Which addresses belong into a ServiceImport's ``spec.ips``, and why. Pure: no client, no clock, no file.
 
-The addresses differ from member to member (a derived Service has another ClusterIP in each), so everything here is about one
-member; :class:`Facts` holds what was read there. CoreDNS answers a ClusterSetIP name with ``spec.ips`` as they stand.
+The addresses differ from member to member (a derived Service has another ClusterIP in each), so everything here is
+about one member; :class:`Facts` holds what was read there. CoreDNS answers a ClusterSetIP name with ``spec.ips`` as
+they stand.
 """
 
 from __future__ import annotations
@@ -38,11 +39,10 @@ STRATEGIES = ("derived", "native", "local_first", "endpoints", "load_balancer", 
 # Karmada names the Service that it makes from a ServiceImport so (pkg/util/names, DerivedServiceName).
 DERIVED_PREFIX = "derived-"
 
-# Addresses where clouds serve credentials to whoever asks. The first is link-local and refused as such; the others look like any
-# unicast address: AWS over IPv6, Alibaba, Azure, Oracle.
+# Addresses where clouds serve credentials to whoever asks. The first is link-local and refused as such; the others
+# look like any unicast address: AWS over IPv6, Alibaba, Azure, Oracle.
 _METADATA = frozenset(
-    ipaddress.ip_address(address)
-    for address in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+    ipaddress.ip_address(address) for address in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
 )
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _BROADCAST = ipaddress.ip_address("255.255.255.255")
@@ -75,7 +75,8 @@ class Facts(t.NamedTuple):
 
     services: t.Mapping[Key, Service] = {}
     ready: t.Mapping[Key, t.Sequence[str]] = {}
-    # ServiceImport → [(member, addresses)] of LoadBalancer Services of that name in the whole fleet, in the order of the members' names
+    # ServiceImport → [(member, addresses)] of LoadBalancer Services of that name in the whole fleet, in the order
+    # of the members' names
     balancers: t.Mapping[Key, t.Sequence[tuple[str, tuple[str, ...]]]] = {}
     # Whether every member of the fleet could be asked for its load balancers.
     fleet_known: bool = True
@@ -86,8 +87,8 @@ class Facts(t.NamedTuple):
 class Decision(t.NamedTuple):
     """``ips`` that the import shall have, or None where nothing gives any, and the ``reason`` in words.
 
-    ``pending``: what would give addresses does not exist (yet), so that waiting may help. ``leave``: the import's own addresses are
-    not to be touched, whatever they are.
+    ``pending``: what would give addresses does not exist (yet), so that waiting may help. ``leave``: the import's own
+    addresses are not to be touched, whatever they are.
     """
 
     ips: tuple[str, ...] | None
@@ -105,7 +106,8 @@ def parse_key(text: str) -> Key:
 
 
 def normal(address: str) -> str:
-    """The one spelling of an address: IPv6 compressed and in lower case, an IPv4 address in IPv6 form (``::ffff:10.0.0.1``) as IPv4.
+    """The one spelling of an address: IPv6 compressed and in lower case, an IPv4 address in IPv6 form
+    (``::ffff:10.0.0.1``) as IPv4.
 
     :raises ValueError: not an address (a host name, leading zeros, a zone index), with a sentence.
     """
@@ -141,7 +143,9 @@ def refusal(address: str) -> str:
 
 
 def import_of(document: t.Mapping[str, t.Any]) -> Import:
-    """A ServiceImport as the API gives it, reduced to what matters here (a fleet's imports are held in memory at once)."""
+    """A ServiceImport as the API gives it, reduced to what matters here (a fleet's imports are held in memory at
+    once).
+    """
     metadata, spec = document["metadata"], document.get("spec") or {}
     owners = tuple(
         entry.get("manager") or ""
@@ -221,9 +225,10 @@ def decide(wanted: Import, strategy: str, facts: Facts) -> Decision:
 def settle(wanted: Import, decision: Decision, *, source_gone: str, manager: str, force: bool) -> tuple[tuple[str, ...], str]:
     """The addresses that the import is to have in the end, and the reason, given what it has now.
 
-    ``source_gone`` (``clear`` or ``keep``) says what becomes of addresses whose source is no more. Addresses that a field manager other
-    than ``manager`` set are left, unless ``force``; Karmada does not count, because what it holds on a member it got from elsewhere.
-    What is returned is ``wanted.ips`` itself where nothing is to change: a different order or spelling is no difference.
+    ``source_gone`` (``clear`` or ``keep``) says what becomes of addresses whose source is no more. Addresses that a
+    field manager other than ``manager`` set are left, unless ``force``; Karmada does not count, because what it holds
+    on a member it got from elsewhere. What is returned is ``wanted.ips`` itself where nothing is to change: a
+    different order or spelling is no difference.
     """
     if decision.leave:
         return wanted.ips, decision.reason
@@ -239,7 +244,10 @@ def settle(wanted: Import, decision: Decision, *, source_gone: str, manager: str
     others = [owner for owner in wanted.owners if owner != manager and not owner.startswith("karmada")]
     if wanted.ips and others and manager not in wanted.owners and not force:
         text = ", ".join(ips) or "none"
-        return wanted.ips, f"{reason}; left as field manager {others[0]} set it, instead of {text} (force takes it over)"
+        return (
+            wanted.ips,
+            f"{reason}; left as field manager {others[0]} set it, instead of {text} (force takes it over)",
+        )
     return ips, reason
 
 
@@ -251,7 +259,9 @@ def _same(have: t.Sequence[str], want: t.Sequence[str]) -> bool:
 
 
 def _fit(decision: Decision, wanted: Import, max_ips: int) -> Decision:
-    """Normal form: no address that is refused, none twice, the families in the import's order, as many as the CRD takes."""
+    """Normal form: no address that is refused, none twice, the families in the import's order, as many as the CRD
+    takes.
+    """
     assert decision.ips is not None
     good: list[str] = []
     refused: list[str] = []

@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: serviceimport_ips
+short_description: Give each member's ServiceImports the addresses that are right there
+version_added: 0.1.0
+description:
+  - CoreDNS answers C(NAME.NAMESPACE.svc.clusterset.local) with C(spec.ips) of the member's ServiceImport. Karmada
+    never fills it, and the right addresses differ from member to member. This module computes them for all imports of
+    all members and writes those that differ.
+  - All members are worked on at once. Each costs one list per kind that is needed, one patch per import that differs,
+    and none where nothing does. A member that fails does not stop the others.
+  - A patch is made only on the very state that was read. If the import changed meanwhile, it is read and decided again.
+  - Never set are headless imports, and addresses that are loopback, link-local, unspecified, multicast, a cloud's
+    metadata address, or no address at all.
+author:
+  - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - clusterset.dns.serviceimports
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    details:
+      - Each patch is sent as a server-side dry run, so that admission and validation take part. A member without the
+        ServiceImport API is no failure in check mode.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+  idempotent:
+    support: full
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+    no change.
+options:
+  write_via:
+    description:
+      - How the addresses get there.
+      - V(retain) patches the members. A ResourceInterpreterCustomization on the control plane has to tell Karmada to leave them, which
+        the tasks file C(retain) of the role P(clusterset.dns.serviceimport_ips#role) places.
+      - V(override) writes an OverridePolicy for each service on the control plane, with a rule for each distinct set of addresses. Policies
+        of others are left alone, those no longer needed are removed. That rule must not be there then, or addresses could not be cleared.
+    type: str
+    choices: [retain, override]
+    default: retain
+  karmada:
+    description:
+      - Access to Karmada's control plane, with the same keys as this module's authentication options. Required for
+        O(write_via=override). With O(write_via=retain) it is optional. If set, nothing is written unless the rule is in place.
+    type: dict
+    default: {}
+  wait:
+    description:
+      - Wait for sources that are not there yet, such as the derived Service of an import that was just made. What can
+        be written is written first.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - How long to wait, in seconds.
+    type: float
+    default: 60.0
+  verify_after:
+    description:
+      - Seconds after which what was written is read again. Karmada undoes at once what it was not told to retain,
+        which is an error here. The first import of each member is written alone and looked at before the others are.
+        V(0) looks at nothing.
+    type: float
+    default: 1.0
+seealso:
+  - module: clusterset.dns.serviceimport_ips_info
+"""
+
+EXAMPLES = r"""
+- name: Two members, each by its own kubeconfig
+  clusterset.dns.serviceimport_ips:
+    members:
+      - name: member1
+        kubeconfig: ~/.kube/member1.yaml
+      - name: member2
+        kubeconfig: ~/.kube/member2.yaml
+
+- name: One member, one service that prefers its own endpoints
+  clusterset.dns.serviceimport_ips:
+    kubeconfig: ~/.kube/member1.yaml
+    member: member1
+    strategies:
+      default/serve: local_first
+
+- name: All members of the play, as their hosts' variables say
+  clusterset.dns.serviceimport_ips:
+    members: "{{ ansible_play_hosts | map('extract', hostvars) | clusterset.dns.members }}"
+    on_unreachable_member: warn
+  run_once: true
+"""
+
+RETURN = r"""
+imports:
+  description: One row for each member and import, sorted by them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    member:
+      description: The member's name.
+      type: str
+      sample: member2
+    namespace:
+      description: The import's namespace.
+      type: str
+      sample: default
+    name:
+      description: The import's name.
+      type: str
+      sample: serve
+    ips:
+      description: The addresses that it is to have.
+      type: list
+      elements: str
+      sample: [10.102.140.228]
+    was:
+      description: The addresses that it had.
+      type: list
+      elements: str
+      sample: []
+    reason:
+      description: Where the addresses come from, or why there are none.
+      type: str
+      sample: derived Service derived-serve
+    changed:
+      description: Whether it was written, or would be in check mode.
+      type: bool
+    pending:
+      description: Whether the source of its addresses is not there.
+      type: bool
+    error:
+      description: Why it could not be written, otherwise empty.
+      type: str
+      sample: ""
+failed_members:
+  description: The members that could not be read or written, or not all of whose imports could.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The member's name.
+      type: str
+    error:
+      description: Why, as a sentence.
+      type: str
+members_without_api:
+  description: The members that have no ServiceImport API yet. In check mode only, otherwise they are in
+  RV(failed_members).
+  returned: always
+  type: list
+  elements: str
+summary:
+  description: How many of what.
+  returned: always
+  type: dict
+  contains:
+    members:
+      description: Members that were asked.
+      type: int
+    imports:
+      description: ServiceImports on all of them.
+      type: int
+    changed:
+      description: Imports that were written, or would be in check mode.
+      type: int
+    pending:
+      description: Imports whose source is not there.
+      type: int
+    requests:
+      description: Requests that were sent.
+      type: int
+    writes:
+      description: Requests among them that write, dry runs included.
+      type: int
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._control_plane import override, require_retain_rule
+from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet
+from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import (
+    FLEET_ARG_SPEC,
+    finish,
+    members_from,
+    settings_from,
+)
+
+ARGUMENT_SPEC = {
+    **FLEET_ARG_SPEC,
+    "write_via": {"type": "str", "choices": ["retain", "override"], "default": "retain"},
+    "karmada": {"type": "dict", "default": {}},
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "float", "default": 60.0},
+    "verify_after": {"type": "float", "default": 1.0},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    Cluster.require_library(module)
+    params = module.params
+    try:
+        settings = settings_from(
+            params,
+            dry_run=module.check_mode,
+            wait_timeout=params["wait_timeout"] if params["wait"] and not module.check_mode else 0,
+            verify_after=params["verify_after"],
+            deadline=time.monotonic() + params["deadline"],
+        )
+        fleet = Fleet(members_from(params), settings)
+        if params["write_via"] == "override" and not params["karmada"]:
+            raise ValueError("write_via=override writes on Karmada's control plane. Set karmada to how it is reached.")
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    try:
+        karmada = Cluster("karmada", params["karmada"], deadline=settings.deadline) if params["karmada"] else None
+        if karmada and params["write_via"] == "override":
+            rows = override(karmada, fleet, wait_timeout=params["wait_timeout"])
+        else:
+            if karmada and not module.check_mode:
+                require_retain_rule(karmada)
+            rows = fleet.sync()
+    except ApiError as error:
+        module.fail_json(msg=str(error))
+    if karmada:
+        fleet.clusters["karmada"] = karmada
+    finish(module, fleet, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: serviceimport_ips_info
+short_description: Tell which addresses each member's ServiceImports have, and which they should have
+version_added: 0.1.0
+description:
+  - Reads and computes what M(clusterset.dns.serviceimport_ips) would, and writes nothing, not even as a dry run.
+author:
+  - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - clusterset.dns.serviceimports
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    details:
+      - This module never changes anything.
+  diff_mode:
+    support: N/A
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    details:
+      - This module never changes anything.
+  idempotent:
+    support: full
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+    no change.
+seealso:
+  - module: clusterset.dns.serviceimport_ips
+"""
+
+EXAMPLES = r"""
+- name: Find the imports whose addresses are not what they should be
+  clusterset.dns.serviceimport_ips_info:
+    kubeconfig: ~/.kube/member1.yaml
+    member: member1
+  register: __addresses
+
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ __addresses.imports | rejectattr('in_sync') }}"
+"""
+
+RETURN = r"""
+imports:
+  description: One row for each member and import, sorted by them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    member:
+      description: The member's name.
+      type: str
+      sample: member2
+    namespace:
+      description: The import's namespace.
+      type: str
+      sample: default
+    name:
+      description: The import's name.
+      type: str
+      sample: serve
+    ips:
+      description: The addresses that it has.
+      type: list
+      elements: str
+      sample: []
+    wanted:
+      description: The addresses that it should have.
+      type: list
+      elements: str
+      sample: [10.102.140.228]
+    reason:
+      description: Where the wanted addresses come from, or why there are none.
+      type: str
+      sample: derived Service derived-serve
+    in_sync:
+      description: Whether nothing is to change.
+      type: bool
+    pending:
+      description: Whether the source of its addresses is not there.
+      type: bool
+failed_members:
+  description: The members that could not be read.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The member's name.
+      type: str
+    error:
+      description: Why, as a sentence.
+      type: str
+members_without_api:
+  description: The members that have no ServiceImport API yet. In check mode only, otherwise they are in
+  RV(failed_members).
+  returned: always
+  type: list
+  elements: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet
+from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import (
+    FLEET_ARG_SPEC,
+    finish_info,
+    members_from,
+    settings_from,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **FLEET_ARG_SPEC}, supports_check_mode=True)
+    Cluster.require_library(module)
+    try:
+        settings = settings_from(module.params, deadline=time.monotonic() + module.params["deadline"])
+        fleet = Fleet(members_from(module.params), settings)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    finish_info(module, fleet, fleet.judge(fleet.read()))
+
+
+if __name__ == "__main__":
+    main()
