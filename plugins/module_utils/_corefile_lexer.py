@@ -18,9 +18,7 @@ __all__ = ["BOM", "Comment", "Lexed", "Token", "lex"]
 
 BOM = "\ufeff"
 # Go's unicode.IsSpace, which is not Python's str.isspace (that one counts U+001C to U+001F as well).
-SPACE = frozenset(
-    "\t\n\v\f\r \u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-)
+SPACE = frozenset("\t\n\v\f\r \u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))))
 _WORD_END = SPACE - {"\r"} | {"#"}
 
 

@@ -136,11 +136,7 @@ class ConfigMap:
             body = {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {
-                    "name": self.name,
-                    "labels": _LABELS,
-                    "annotations": {ANNOTATION: json.dumps({self.key: ""})},
-                },
+                "metadata": {"name": self.name, "labels": _LABELS, "annotations": {ANNOTATION: json.dumps({self.key: ""})}},
                 "data": {self.key: text},
             }
             self.cluster.create(self._collection, body, dry_run=dry_run)

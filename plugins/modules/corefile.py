@@ -67,8 +67,8 @@ options:
     default: separate
   header:
     description:
-      - Set the flag RA in answers (C(header { response set ra }), since CoreDNS 1.9.4), without which many clients warn that recursion is not
-        available.
+      - Set the flag RA in answers (C(header { response set ra }), since CoreDNS 1.9.4), without which many clients warn that recursion is
+        not available.
       - The default is V(true) for O(placement=separate) unless O(mode=forward), where the servers that answer set it, and V(false) for
         O(placement=inline), where it would be set in the block's other answers as well.
     type: bool
@@ -120,8 +120,10 @@ options:
     type: bool
     default: false
 notes:
-  - A ConfigMap gets the annotation C(clusterset.dns/original-sha512) with the hash of the text before the first change. It goes with the last zone.
-  - If someone else changes the ConfigMap between read and write, the API server refuses the write, and the module starts again, three times.
+  - A ConfigMap gets the annotation C(clusterset.dns/original-sha512) with the hash of the text before the first change. It goes with the
+    last zone.
+  - If someone else changes the ConfigMap between read and write, the API server refuses the write, and the module starts again, three
+    times.
 seealso:
   - module: clusterset.dns.corefile_info
   - name: CoreDNS, plugin kubernetes
@@ -220,7 +222,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
     plugins_used,
     reload_hash,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, edit, marked_zones
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, edit
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile_marks import marked_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_place import (
     PLACE_ARG_SPEC,
     ConfigMap,
@@ -278,9 +281,7 @@ def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
         "notes": [*result.notes],
     }
     if last and answer["restored"] is False:
-        answer["notes"].append(
-            f"{place.label} was changed by others since the first zone was added; their changes are kept."
-        )
+        answer["notes"].append(f"{place.label} was changed by others since the first zone was added; their changes are kept.")
     if result.changed:
         place.write(result.text, first=first, last=last, dry_run=module.check_mode)
     if module._diff:

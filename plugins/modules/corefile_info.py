@@ -195,9 +195,7 @@ def main() -> None:
     try:
         text = place.read()
         corefile = parse(text or "", imports=params["imports"], env=params["env"])
-        served = (
-            how_served(corefile, params["zone"], cluster_domain=params["cluster_domain"]) if params["zone"] else None
-        )
+        served = how_served(corefile, params["zone"], cluster_domain=params["cluster_domain"]) if params["zone"] else None
     except CorefileError as error:
         module.fail_json(msg=f"{place.label}: {error}", line=error.line)
     except (PlaceError, ApiError) as error:
