@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kind_image
+short_description: Have an image of Docker's on every node of a kind cluster
+version_added: 0.1.0
+description:
+  - Asks containerd on each node whether it has the image, complete and unpacked, and runs C(kind load docker-image) for
+    those that do not.
+  - An image is known by its name. Give what differs another name.
+author:
+  - clusterset.dns contributors (@clusterset-dns)
+requirements:
+  - python >= 3.11
+  - docker >= 5.0 (Python library)
+  - kind
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and return changed status prediction without modifying the target.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+options:
+  name:
+    description: The image, with its tag.
+    type: str
+    required: true
+  cluster:
+    description: The cluster's name, as C(kind get clusters) lists it.
+    type: str
+    required: true
+  kind:
+    description: The C(kind) command.
+    type: str
+    default: kind
+"""
+
+EXAMPLES = r"""
+- name: Bring the image to the cluster
+  clusterset.dns.kind_image:
+    name: localhost/coredns-multicluster/0b5f6f1c2d3e:v1.15.0
+    cluster: member1
+"""
+
+RETURN = r"""
+nodes:
+  description: The cluster's nodes.
+  returned: success
+  type: list
+  elements: str
+  sample: [member1-control-plane, member1-worker]
+loaded:
+  description: Those that did not have the image.
+  returned: success
+  type: list
+  elements: str
+  sample: [member1-worker]
+"""
+
+import os
+import shutil
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.clusterset.dns.plugins.module_utils import _docker
+
+ARGUMENT_SPEC = {"name": {"required": True}, "cluster": {"required": True}, "kind": {"default": "kind"}}
+
+
+def load(module: AnsibleModule, kind: str, image: str, cluster: str, nodes: list[str]) -> None:
+    """Run `kind load docker-image` for these nodes."""
+    to = ["--name", cluster, "--nodes", ",".join(nodes)]
+    code, out, err = module.run_command([kind, "load", "docker-image", image, *to])
+    if code:
+        raise _docker.ImageError(f"kind did not load {image} into the cluster {cluster!r}: {(err or out).strip()}")
+
+
+def ensure(module: AnsibleModule) -> dict[str, t.Any]:
+    image, cluster = module.params["name"], module.params["cluster"]
+    client = _docker.connect(module)
+    nodes = _docker.kind_nodes(client, cluster)
+    lacking = _docker.nodes_without(nodes, image)
+    if lacking:
+        kind = shutil.which(os.path.expanduser(module.params["kind"]))
+        if not kind:
+            raise _docker.ImageError(
+                f"kind is not here (no {module.params['kind']!r} in PATH), and nodes of {cluster!r} lack {image}: "
+                "install kind, or set coredns_publish_kind_binary to its path."
+            )
+        if not module.check_mode:
+            if not _docker.has_image(client, image):
+                raise _docker.ImageError(f"Docker has no image {image}: build it first, with the role coredns_image.")
+            load(module, kind, image, cluster, lacking)
+            still = _docker.nodes_without(nodes, image)
+            if still:
+                raise _docker.ImageError(f"kind loaded {image}, but containerd does not have it on {', '.join(still)}.")
+    had = {node.name: image for node in nodes if node.name not in lacking}
+    return {
+        "changed": bool(lacking),
+        "nodes": [node.name for node in nodes],
+        "loaded": lacking,
+        "diff": {"before": had, "after": {node.name: image for node in nodes}},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        result = ensure(module)
+    except (_docker.ImageError, _docker.DockerException) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_image
+short_description: Have an image of Docker's in a registry, and tell its digest
+version_added: 0.1.0
+description:
+  - Asks the registry, through the Docker engine and the user's credentials, for the manifest of O(name), and pushes
+    O(source) only where there is none. M(community.docker.docker_image_push) pushes without asking, and has no check mode.
+  - An image is known by its name. Give what differs another name.
+author:
+  - clusterset.dns contributors (@clusterset-dns)
+requirements:
+  - python >= 3.11
+  - docker >= 5.0 (Python library)
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and return changed status prediction without modifying the target.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+options:
+  name:
+    description: The image in the registry, with the registry's host and a tag.
+    type: str
+    required: true
+  source:
+    description: The image in Docker; O(name) if not given.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Push the image once
+  clusterset.dns.registry_image:
+    name: registry.example.com/dns/coredns-multicluster/0b5f6f1c2d3e:v1.15.0
+    source: localhost/coredns-multicluster/0b5f6f1c2d3e:v1.15.0
+  register: pushed
+
+- name: Tell what to run
+  ansible.builtin.debug:
+    var: pushed.digest
+"""
+
+RETURN = r"""
+digest:
+  description: What the registry has under O(name); empty in check mode where nothing is there yet.
+  returned: success
+  type: str
+  sample: sha256:2c2c3eabc2b519599c237a78f64df0e3102a7c13645e654f4a4c207082ef89e6
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.clusterset.dns.plugins.module_utils import _docker
+
+ARGUMENT_SPEC = {"name": {"required": True}, "source": {}}
+
+
+def ensure(module: AnsibleModule) -> dict[str, t.Any]:
+    name, source = module.params["name"], module.params["source"] or module.params["name"]
+    client = _docker.connect(module)
+    before = after = _docker.registry_digest(client, name)
+    if not before and not module.check_mode:
+        _docker.push(client, source, name)
+        after = _docker.registry_digest(client, name)
+        if not after:
+            raise _docker.ImageError(f"{name} was pushed, but its registry does not have it.")
+    return {
+        "changed": not before,
+        "digest": after,
+        "diff": {"before": {name: before or "absent"}, "after": {name: after or source}},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        result = ensure(module)
+    except (_docker.ImageError, _docker.DockerException) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
