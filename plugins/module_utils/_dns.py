@@ -153,9 +153,7 @@ def _by_type(ips: t.Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {kind: found for kind, found in sorted_out.items() if found}
 
 
-def http_urls(
-    imports: t.Iterable[Object], services: t.Sequence[Object], zone: str, path: str = "/"
-) -> list[dict[str, str]]:
+def http_urls(imports: t.Iterable[Object], services: t.Sequence[Object], zone: str, path: str = "/") -> list[dict[str, str]]:
     """``{service, url}`` for each TCP port of the chosen imports that speaks HTTP.
 
     That is one whose appProtocol or, without that, whose name is ``http``. Imports without ips have no URL.
@@ -206,8 +204,9 @@ def serves(zone: str, answers: t.Iterable[Answer]) -> bool | None:
 def verify(wanted: t.Iterable[Expectation], answers: t.Iterable[Answer], facts: Facts) -> list[dict[str, t.Any]]:
     """Each pod's answers beside what was expected.
 
-    :arg answers: of all pods. A question that a pod was not asked makes a row without an rcode, whose cause is that
-        the pod does not serve the zone: nothing else keeps a question from being asked.
+    :arg wanted: first :func:`health`, whose last question tells whether the pod serves the zone.
+    :arg answers: of all pods. A pod that does not serve the zone need not be asked more than :func:`health`: a question
+        without an answer has the verdict and cause of the one that tells.
     :returns: the answers' own keys plus ``service``, ``expected`` (a list, or None where any answer is right), ``ok``,
         ``verdict`` (a word, see :func:`diagnose`) and ``cause``, a sentence, empty where it is ok.
     """
@@ -219,13 +218,17 @@ def verify(wanted: t.Iterable[Expectation], answers: t.Iterable[Answer], facts: 
     for pod, given in by_pod.items():
         served = serves(facts.zone, given.values())
         node = next(iter(given.values()))["node"]
+        verdict, cause = "", ""
         for expected in wanted:
-            answer = given.get(expected.question) or _unasked(pod, node, expected.question)
-            ok = agrees(expected, answer)
-            verdict, cause = ("ok", "") if ok else diagnose(expected, answer, served, facts)
+            answer = given.get(expected.question)
+            ok = answer is not None and agrees(expected, answer)
+            if ok:
+                verdict, cause = "ok", ""
+            elif answer:
+                verdict, cause = diagnose(expected, answer, served, facts)
             rows.append(
                 {
-                    **answer,
+                    **(answer or _unasked(pod, node, expected.question)),
                     "service": expected.service,
                     "expected": None if expected.answers is None else list(expected.answers),
                     "ok": ok,
@@ -277,7 +280,7 @@ def diagnose(expected: Expectation, answer: Answer, served: bool | None, facts: 
     if not expected.service:
         return got.lower(), f"{got}: {zone} is served, but not from ServiceImports: no multicluster in its block."
     says = expected.fault or f"ServiceImport {expected.service} says {', '.join(expected.answers or ['otherwise'])}"
-    return "stale", f"Stale: {_given(answer)}, but {says}. {_since(answer, got, facts)}"
+    return "stale", f"Stale: {_given(answer)}, but {says.rstrip('.')}. {_since(answer, got, facts)}"
 
 
 def _own_name(expected: Expectation, answer: Answer, got: str) -> tuple[str, str]:
@@ -295,8 +298,6 @@ def _not_served(zone: str, answer: Answer, got: str) -> tuple[str, str]:
     )
     if got == "REFUSED":
         return "refused", f"REFUSED: {todo}"
-    if not got:
-        return "upstream", f"Not asked: {todo}"
     return "upstream", f"{got} from an upstream server (its authority: {answer['authority'] or 'none'}): {todo}"
 
 

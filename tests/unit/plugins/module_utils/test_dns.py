@@ -290,7 +290,6 @@ def test_causes_of_a_pod_that_serves_the_zone(expected, given, facts, verdict, s
             "upstream",
             "NOERROR from an upstream server",
         ),
-        (answer(rcode=""), "upstream", "Not asked: this pod does not serve"),
     ],
 )
 def test_causes_of_a_pod_that_does_not_serve_the_zone(given, verdict, says):
@@ -312,3 +311,10 @@ def test_verify_judges_each_pod_by_its_own_answers():
     assert rows[0]["expected"] is None
     assert rows[1]["cause"] == ""
     assert (rows[3]["node"], rows[3]["rcode"], rows[3]["service"]) == ("node-b", "", "default/serve")
+
+
+def test_a_question_that_was_not_asked_has_the_cause_of_the_one_that_kept_it():
+    wanted = [*_dns.health(ZONE, "cluster.local"), WANTED]
+    silent = answer(VERSION, "TXT", "", error="No answer within 5 s.")
+    rows = _dns.verify(wanted, [answer(OWN, answers=["10.96.0.1"]), silent], Facts(ZONE))
+    assert [(row["verdict"], row["cause"]) for row in rows] == [("ok", "")] + [("error", "No answer within 5 s.")] * 2
