@@ -13,4 +13,8 @@ class FilterModule:
     """Filters on ``clusterset_services``."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"service_objects": _services.objects, "service_problems": _services.problems}
+        return {
+            "input_problems": _services.input_problems,
+            "service_objects": _services.objects,
+            "service_problems": _services.problems,
+        }

@@ -19,6 +19,7 @@ LABELS = {"app.kubernetes.io/managed-by": "clusterset.dns", "app.kubernetes.io/p
 # Service names are RFC 1035 labels, namespaces RFC 1123 labels; a ServiceExport's name becomes a label of a DNS name.
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_ZONE = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("ClusterSetIP", "Headless")
 _KEYS = {"namespace", "name", "ports", "from_clusters", "to_clusters", "type", "create_namespace"}
@@ -43,6 +44,26 @@ def problems(services: t.Sequence[t.Any], members: t.Collection[str]) -> list[st
             sentences.append(f"{where}: the service is there twice. Keep one.")
         seen.add(key)
     return sentences
+
+
+def input_problems(
+    services: t.Any, *, members: t.Collection[str], zone: str, cluster_domain: str
+) -> list[str]:
+    """What is wrong with the input of a whole run, seen before anything is written: the zone, and :func:`problems`.
+
+    :arg members: the names that the inventory gives to the member clusters.
+    """
+    sentences = []
+    if zone.rstrip(".").lower() == cluster_domain.rstrip(".").lower():
+        sentences.append(
+            f"clusterset_zone is {zone}, the cluster domain, which every Service of every cluster has its name in."
+            " Set another one, such as clusterset.local."
+        )
+    if not _ZONE.fullmatch(zone.rstrip(".").lower()):
+        sentences.append(f"clusterset_zone is {zone!r}, which is no DNS name. Set one, such as clusterset.local.")
+    if not isinstance(services, list):
+        return [*sentences, f"clusterset_services has to be a list, not {type(services).__name__}."]
+    return sentences + problems(services, members)
 
 
 def _service_problems(service: Service, members: t.Collection[str]) -> t.Iterator[str]:

@@ -86,3 +86,25 @@ def test_the_same_service_twice_is_refused():
 
 def test_a_service_that_is_no_dictionary_is_refused():
     assert "has to be a dictionary, not str" in _services.problems(["default/serve"], MEMBERS)[0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("cluster.local", "is cluster.local, the cluster domain"),
+        ("Cluster.Local.", "the cluster domain"),
+        ("clusterset.local {", "no DNS name"),
+        ("clusterset\nlocal", "no DNS name"),
+        ("", "no DNS name"),
+    ],
+)
+def test_a_zone_that_cannot_be_is_refused(zone, words):
+    sentences = _services.input_problems([service()], members=MEMBERS, zone=zone, cluster_domain="cluster.local")
+    assert len(sentences) == 1
+    assert words in sentences[0]
+
+
+def test_good_input_has_no_problems():
+    assert _services.input_problems([], members=MEMBERS, zone="clusterset.local.", cluster_domain="cluster.local") == []
+    said = _services.input_problems("serve", members=MEMBERS, zone="clusterset.local", cluster_domain="cluster.local")
+    assert said == ["clusterset_services has to be a list, not str."]
