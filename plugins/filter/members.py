@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 _VARIABLES = {
     "clusterset_kubeconfig": "kubeconfig",
     "clusterset_context": "context",
+    "clusterset_host": "host",
     "clusterset_strategy": "strategy",
     "clusterset_strategies": "strategies",
     "clusterset_ips": "ips",

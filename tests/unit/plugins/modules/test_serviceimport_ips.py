@@ -1,0 +1,481 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module against API stand-ins: what is asked and written, check mode, and members that fail in every way that can be staged."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import typing as t
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.common.text.converters import to_bytes
+from ansible_collections.clusterset.dns.plugins.modules import serviceimport_ips, serviceimport_ips_info
+from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
+
+API = "/apis/multicluster.x-k8s.io/v1alpha1"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceimports.multicluster.x-k8s.io"
+RULES = "/apis/config.karmada.io/v1alpha1/resourceinterpretercustomizations"
+POLICIES = "/apis/policy.karmada.io/v1alpha1"
+
+
+class Exit(Exception):
+    pass
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
+    """Runs a module's main() and gives what it returns, ``failed`` and ``warnings`` included."""
+
+    def end(module: basic.AnsibleModule, failed: bool, **result: t.Any) -> t.NoReturn:
+        raise Exit({"failed": failed, "said": warnings, **result})
+
+    warnings: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "exit_json", lambda module, **result: end(module, False, **result))
+    monkeypatch.setattr(basic.AnsibleModule, "fail_json", lambda module, **result: end(module, True, **result))
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda module, warning, **unused: warnings.append(warning))
+    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+
+    def call(main: t.Callable[[], None] = serviceimport_ips.main, **params: t.Any) -> dict[str, t.Any]:
+        warnings.clear()
+        if main is serviceimport_ips.main:
+            params = {"verify_after": 0.05, **params}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", to_bytes(json.dumps({"ANSIBLE_MODULE_ARGS": params})))
+        with pytest.raises(Exit) as exit:
+            main()
+        return exit.value.args[0]
+
+    return call
+
+
+@pytest.fixture
+def apis() -> t.Iterator[t.Callable[[], ApiStandIn]]:
+    """Makes API stand-ins and stops them afterwards."""
+    made: list[ApiStandIn] = []
+
+    def make() -> ApiStandIn:
+        made.append(ApiStandIn())
+        return made[-1].__enter__()
+
+    yield make
+    for api in made:
+        api.__exit__()
+
+
+def fill(api: ApiStandIn, names: t.Iterable[str] = ("serve",), ips: t.Sequence[str] = (), max_ips: int = 1) -> ApiStandIn:
+    """Give a member imports with a derived Service each: 10.2.0.1, 10.2.0.2 … in the order of ``names``."""
+    schema = {"openAPIV3Schema": {"properties": {"spec": {"properties": {"ips": {"maxItems": max_ips}}}}}}
+    api.put(CRD, {"spec": {"versions": [{"name": "v1alpha1", "served": True, "schema": schema}]}})
+    for number, name in enumerate(names, 1):
+        spec: dict[str, t.Any] = {"type": "ClusterSetIP", "ports": [{"port": 80}]}
+        api.put(path(name), {"spec": {**spec, "ips": list(ips)} if ips else spec})
+        address = f"10.2.{number // 250}.{number % 250}"
+        api.put(f"/api/v1/namespaces/default/services/derived-{name}", {"spec": {"clusterIPs": [address]}})
+    return api
+
+
+def path(name: str) -> str:
+    return f"{API}/namespaces/default/serviceimports/{name}"
+
+
+def ips(api: ApiStandIn, name: str = "serve") -> list[str]:
+    return api.objects[path(name)]["spec"].get("ips", [])
+
+
+def member(api: ApiStandIn, name: str = "member1", **rest: t.Any) -> dict[str, t.Any]:
+    return {"name": name, **api.auth, **rest}
+
+
+def test_writes_what_differs_and_nothing_the_second_time(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), [f"s{number}" for number in range(30)])
+    first = run(members=[member(api)], _ansible_diff=True)
+    assert first["changed"]
+    assert first["summary"]["changed"] == len(api.writes) == 30
+    assert ips(api, "s0") == ["10.2.0.1"]
+    assert "member1 default/s0: [] → [10.2.0.1]  derived Service derived-s0\n" in first["diff"]["prepared"]
+    api.log.clear()
+    second = run(members=[member(api)])
+    assert not second["changed"]
+    assert api.writes == []
+    assert len(api.log) == 3  # imports, CRD, services
+    assert len(second["imports"]) == 30
+
+
+def test_one_change_among_many_is_one_patch(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), [f"s{number}" for number in range(50)])
+    run(members=[member(api)])
+    api.put("/api/v1/namespaces/default/services/derived-s7", {"spec": {"clusterIPs": ["10.9.9.9"]}})
+    api.log.clear()
+    result = run(members=[member(api)], rows="changed")
+    assert api.writes == [("PATCH", path("s7"))]
+    assert [(row["ips"], row["was"]) for row in result["imports"]] == [(["10.9.9.9"], ["10.2.0.8"])]
+
+
+def test_check_mode_tells_the_same_and_writes_nothing(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    versions = {one: item["metadata"]["resourceVersion"] for one, item in api.objects.items()}
+    checked = run(members=[member(api)], _ansible_check_mode=True, _ansible_diff=True)
+    assert versions == {one: item["metadata"]["resourceVersion"] for one, item in api.objects.items()}
+    assert [query.get("dryRun") for method, _path, query in api.log if method == "PATCH"] == ["All"]
+    done = run(members=[member(api)], _ansible_diff=True)
+    assert (checked["imports"], checked["diff"]) == (done["imports"], done["diff"])
+
+
+def test_without_members_the_module_s_own_options_are_the_member(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    assert run(member="one", **api.auth)["imports"][0]["member"] == "one"
+    assert "Set members" in run(**api.auth)["msg"]
+
+
+def test_a_member_that_is_down_is_named_and_the_others_are_done(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    down = {"name": "member2", "host": "http://127.0.0.1:9", "api_key": "x"}
+    nowhere = {"name": "member3", "kubeconfig": "/nonexistent/kubeconfig"}
+    result = run(members=[down, nowhere, member(api)])
+    assert result["failed"]
+    assert ips(api) == ["10.2.0.1"]
+    assert [(one["name"]) for one in result["failed_members"]] == ["member2", "member3"]
+    assert "does not answer (Connection refused)" in result["failed_members"][0]["error"]
+    assert "/nonexistent/kubeconfig cannot be used" in result["failed_members"][1]["error"]
+    warned = run(members=[down, member(api)], on_unreachable_member="warn")
+    assert not warned["failed"]
+    assert "member2" in warned["said"][0]
+
+
+def test_a_slow_member_costs_its_time_out_and_no_more(run: t.Any, apis: t.Any) -> None:
+    slow, quick = fill(apis()), fill(apis())
+    slow.delay = 5.0
+    result = run(members=[member(slow, "slow"), member(quick, "quick")], timeout=0.3, deadline=3)
+    assert [one["name"] for one in result["failed_members"]] == ["slow"]
+    assert ips(quick) == ["10.2.0.1"]
+
+
+def test_the_deadline_ends_the_run(run: t.Any, apis: t.Any) -> None:
+    slow = fill(apis())
+    slow.delay = 0.4
+    result = run(members=[member(slow)], deadline=0.6)
+    assert result["failed"]
+    assert "deadline" in result["msg"] or "does not answer" in result["msg"]
+    assert slow.writes == []
+
+
+def test_who_may_read_but_not_patch_is_told(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ["a", "b", "c"])
+    api.faults.append(lambda method, *unused: status(403, "Forbidden", "may not patch") if method == "PATCH" else None)
+    result = run(members=[member(api)])
+    assert "may not patch (HTTP 403 Forbidden)" in result["msg"]
+    assert len(api.writes) == 1  # the first refusal ends it
+    assert not result["changed"]
+
+
+def test_throttling_is_waited_for(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    answers = itertools.chain([(429, {}, {"Retry-After": "0"})] * 2, itertools.repeat(None))
+    api.faults.append(lambda *unused: next(answers))
+    assert not run(members=[member(api)])["failed"]
+    assert ips(api) == ["10.2.0.1"]
+
+
+def test_a_connection_that_breaks_is_made_anew(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    answers = itertools.chain([(0, None, {})] * 2, itertools.repeat(None))
+    api.faults.append(lambda *unused: next(answers))
+    assert not run(members=[member(api)])["failed"]
+
+
+def test_a_continue_token_that_expires_restarts_the_list(run: t.Any, apis: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible_collections.clusterset.dns.plugins.module_utils._fleet._PAGE", 10)
+    api = fill(apis(), [f"s{number}" for number in range(25)])
+    expired = iter([status(410, "Expired", "The provided continue parameter is too old")])
+    api.faults.append(lambda _method, _path, query: next(expired, None) if "continue" in query else None)
+    assert run(members=[member(api)])["summary"]["imports"] == 25
+
+
+def test_an_import_that_changed_meanwhile_is_read_and_decided_again(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    once = iter([True])
+
+    def meddle(method: str, *unused: t.Any) -> None:
+        if method == "PATCH" and next(once, False):
+            api.put(path("serve"), {**api.objects[path("serve")], "spec": {"type": "ClusterSetIP", "ports": [{"port": 81}]}})
+
+    api.faults.append(meddle)
+    assert not run(members=[member(api)])["failed"]
+    assert ips(api) == ["10.2.0.1"]
+    assert api.objects[path("serve")]["spec"]["ports"] == [{"port": 81}]
+
+
+def test_an_import_that_changes_all_the_time_is_given_up_on(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    api.faults.append(lambda method, *unused: api.put(path("serve"), api.objects[path("serve")]) if method == "PATCH" else None)
+    result = run(members=[member(api)])
+    assert "changed by others 5 times" in result["msg"]
+
+
+def test_an_import_that_vanishes_is_no_failure(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    api.faults.append(lambda method, *unused: api.objects.pop(path("serve"), None) and None if method == "PATCH" else None)
+    result = run(members=[member(api)])
+    assert not result["failed"]
+    assert result["imports"][0]["reason"] == "the ServiceImport was deleted meanwhile"
+
+
+def test_two_runs_at_once_do_no_harm(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), [f"s{number}" for number in range(40)])
+    fleets = [serviceimport_ips.Fleet([serviceimport_ips_member(api)], SETTINGS) for _number in range(2)]
+    threads = [threading.Thread(target=fleet.sync) for fleet in fleets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [fleet.failed for fleet in fleets] == [{}, {}]
+    assert all(ips(api, f"s{number}") for number in range(40))
+
+
+def test_karmada_undoing_it_is_an_error_after_the_first_write(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), [f"s{number}" for number in range(10)])
+
+    def undo(changed: str) -> None:
+        del api.objects[changed]["spec"]["ips"]
+
+    api.controller = undo
+    result = run(members=[member(api)])
+    assert result["failed"]
+    assert "spec.ips of default/s0 did not stay: Karmada wrote it back" in result["msg"]
+    assert len(api.writes) == 1
+
+
+def test_nothing_is_written_without_the_retain_rule_where_it_can_be_seen(run: t.Any, apis: t.Any) -> None:
+    api, karmada = fill(apis()), apis()
+    karmada.collections.add(RULES)
+    assert "no ResourceInterpreterCustomization retains spec.ips" in run(members=[member(api)], karmada=karmada.auth)["msg"]
+    assert api.log == []
+    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
+    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
+    assert run(members=[member(api)], karmada=karmada.auth)["changed"]
+
+
+def test_no_api_is_a_failure_but_in_check_mode(run: t.Any, apis: t.Any) -> None:
+    stock, other = apis(), fill(apis())
+    result = run(members=[member(stock, "stock"), member(other, "other")])
+    assert "stock has no ServiceImport API" in result["msg"]
+    assert ips(other) == ["10.2.0.1"]
+    checked = run(members=[member(stock, "stock"), member(other, "other")], _ansible_check_mode=True)
+    assert not checked["failed"]
+    assert checked["members_without_api"] == ["stock"]
+
+
+def test_a_crd_that_serves_v1beta1_only_is_told(run: t.Any, apis: t.Any) -> None:
+    api = apis()
+    api.put(CRD, {"spec": {"versions": [{"name": "v1beta1", "served": True}, {"name": "v1alpha1", "served": False}]}})
+    assert "serves v1beta1 only" in run(members=[member(api)])["msg"]
+
+
+def test_a_member_unregistered_behind_karmada_s_proxy_is_told(run: t.Any, apis: t.Any) -> None:
+    api = apis()
+    api.faults.append(lambda *unused: status(404, "NotFound", 'clusters.cluster.karmada.io "member1" not found'))
+    assert "Karmada's proxy knows no such cluster" in run(members=[member(api)])["msg"]
+
+
+def test_what_is_no_api_server_is_told(run: t.Any, apis: t.Any) -> None:
+    api = apis()
+    api.faults.append(lambda *unused: (200, b"<html>", {}))
+    assert "does not answer as an API server does" in run(members=[member(api)])["msg"]
+
+
+def test_two_addresses_only_where_the_crd_takes_two(run: t.Any, apis: t.Any) -> None:
+    for max_ips, expected in ((1, ["10.2.0.1"]), (2, ["10.2.0.1", "fd00::1"])):
+        api = fill(apis(), max_ips=max_ips)
+        api.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.2.0.1", "fd00::1"]}})
+        run(members=[member(api)])
+        assert ips(api) == expected
+
+
+def test_a_crd_that_may_not_be_read_means_one_address(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), max_ips=2)
+    api.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.2.0.1", "fd00::1"]}})
+    api.faults.append(lambda _method, path, _query: status(403, "Forbidden", "no") if path == CRD else None)
+    run(members=[member(api)])
+    assert ips(api) == ["10.2.0.1"]
+
+
+def test_clearing_takes_the_field_away(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ips=["10.2.0.1"])
+    api.remove("/api/v1/namespaces/default/services/derived-serve")
+    api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
+    assert run(members=[member(api)], source_gone="keep")["changed"] is False
+    assert run(members=[member(api)])["imports"][0]["reason"] == "there is no derived Service derived-serve; cleared"
+    assert "ips" not in api.objects[path("serve")]["spec"]
+
+
+def test_what_can_be_written_is_not_kept_waiting(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ["a", "b"])
+    late = api.objects.pop("/api/v1/namespaces/default/services/derived-b")
+    api.controller = lambda changed: api.put("/api/v1/namespaces/default/services/derived-b", late)
+    result = run(members=[member(api)], wait=True, wait_timeout=10)
+    assert [row["ips"] for row in result["imports"]] == [["10.2.0.1"], ["10.2.0.2"]]
+    assert result["summary"]["changed"] == 2
+
+
+def test_waiting_has_an_end_and_says_so(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ["a"])
+    api.remove("/api/v1/namespaces/default/services/derived-a")
+    api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
+    result = run(members=[member(api)], wait=True, wait_timeout=1.2)
+    assert (result["failed"], result["summary"]["pending"]) == (False, 1)
+    assert result["imports"][0]["reason"] == "there is no derived Service derived-a"
+
+
+def test_the_most_precise_strategy_wins(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ["a", "b", "c", "d"])
+    for name in "abcd":
+        api.put(f"/api/v1/namespaces/default/services/{name}", {"spec": {"clusterIPs": ["10.7.0.1"]}})
+    run(
+        members=[member(api, strategy="native", ips={"default/a": ["192.0.2.1"]}, strategies={"default/b": "derived"})],
+        strategies={"default/b": "native", "default/c": "derived"},
+    )
+    assert [ips(api, name) for name in "abcd"] == [["192.0.2.1"], ["10.2.0.2"], ["10.2.0.3"], ["10.7.0.1"]]
+
+
+def test_a_load_balancer_of_another_member(run: t.Any, apis: t.Any) -> None:
+    exporter, importer = apis(), fill(apis())
+    fill(exporter, [])
+    exporter.collections.add(f"{API}/serviceimports")
+    balancer = {"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
+    exporter.put("/api/v1/namespaces/default/services/serve", balancer)
+    members = [member(exporter, "exporter"), member(importer, "importer")]
+    assert run(members=members, strategy="load_balancer")["imports"][0]["reason"] == "load balancer of Service serve on exporter"
+    assert ips(importer) == ["192.0.2.9"]
+    members[0] = {"name": "exporter", "host": "http://127.0.0.1:9", "api_key": "x"}
+    assert run(members=members, strategy="load_balancer")["changed"] is False
+    assert ips(importer) == ["192.0.2.9"]
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"members": [{}]}, "has no name"),
+        ({"members": [{"name": "a", "kubekonfig": "x"}]}, "kubekonfig"),
+        ({"members": [{"name": "a"}, {"name": "a"}]}, "a twice"),
+        ({"members": [{"name": "a", "strategy": "x"}]}, "strategy 'x' is none of"),
+        ({"members": [{"name": "a", "ips": {"default/serve": ["127.0.0.1"]}}]}, "127.0.0.1 is loopback"),
+        ({"members": [{"name": "a", "ips": {"serve": ["192.0.2.1"]}}]}, "write NAMESPACE/NAME"),
+        ({"members": [{"name": "a"}], "services": ["serve"]}, "write NAMESPACE/NAME"),
+        ({"members": [{"name": "a"}], "strategies": {"default/serve": "x"}}, "'x' for default/serve is none of"),
+        ({"members": [{"name": "a"}], "qps": 0}, "qps is 0"),
+        ({"members": [{"name": "a"}], "write_via": "override"}, "Set karmada"),
+    ],
+)
+def test_bad_input_is_a_sentence(run: t.Any, params: dict[str, t.Any], words: str) -> None:
+    result = run(**params)
+    assert result["failed"]
+    assert words in result["msg"]
+
+
+def test_a_service_that_is_nowhere_is_told(run: t.Any, apis: t.Any) -> None:
+    one, two = fill(apis(), ["a"]), fill(apis(), ["b"])
+    members = [member(one, "one"), member(two, "two")]
+    assert not run(members=members, services=["default/a", "default/b"])["failed"]
+    assert "No ServiceImport default/c on any of the 2 members" in run(members=members, services=["default/a", "default/c"])["msg"]
+
+
+def test_info_compares_and_never_writes(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    before = run(serviceimport_ips_info.main, members=[member(api)])
+    assert before["imports"] == [
+        {
+            "member": "member1",
+            "namespace": "default",
+            "name": "serve",
+            "ips": [],
+            "wanted": ["10.2.0.1"],
+            "reason": "derived Service derived-serve",
+            "in_sync": False,
+            "pending": False,
+        }
+    ]
+    assert {method for method, *_rest in api.log} == {"GET"}
+    run(members=[member(api)])
+    assert run(serviceimport_ips_info.main, members=[member(api)])["imports"][0]["in_sync"]
+
+
+@pytest.fixture
+def karmada(apis: t.Any) -> ApiStandIn:
+    """A control plane that knows member1 and member2 and carries OverridePolicies to none."""
+    api = apis()
+    for name in ("member1", "member2"):
+        api.put(f"/apis/cluster.karmada.io/v1alpha1/clusters/{name}", {})
+    api.collections |= {f"{POLICIES}/overridepolicies", f"{POLICIES}/namespaces/default/overridepolicies"}
+    return api
+
+
+def carry(karmada: ApiStandIn, members: dict[str, ApiStandIn]) -> t.Callable[[str], None]:
+    """What Karmada does when a policy changes."""
+
+    def controller(changed: str) -> None:
+        for rule in karmada.objects.get(changed, {}).get("spec", {}).get("overrideRules", ()):
+            for name in rule["targetCluster"]["clusterNames"]:
+                old = members[name].objects[path("serve")]
+                value = rule["overriders"]["plaintext"][0]["value"]
+                members[name].put(path("serve"), {**old, "spec": {**old["spec"], "ips": value}})
+
+    return controller
+
+
+def test_override_writes_one_policy_with_a_rule_per_address(run: t.Any, apis: t.Any, karmada: ApiStandIn) -> None:
+    one, two = fill(apis()), fill(apis())
+    two.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.3.0.1"]}})
+    members = [member(one, "member1"), member(two, "member2")]
+    karmada.controller = carry(karmada, {"member1": one, "member2": two})
+    via = {"write_via": "override", "karmada": karmada.auth, "wait_timeout": 2}
+    checked = run(members=members, **via, _ansible_check_mode=True)
+    assert checked["changed"]
+    assert karmada.writes == []
+    assert run(members=members, **via)["changed"]
+    assert (ips(one), ips(two)) == (["10.2.0.1"], ["10.3.0.1"])
+    assert (one.writes, two.writes) == ([], [])
+    rules = karmada.objects[f"{POLICIES}/namespaces/default/overridepolicies/clusterset-ips-serve"]["spec"]["overrideRules"]
+    assert [rule["targetCluster"]["clusterNames"] for rule in rules] == [["member1"], ["member2"]]
+    karmada.log.clear()
+    assert not run(members=members, **via)["changed"]
+    # a run that is limited to one member leaves the other's rule
+    two.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.3.0.2"]}})
+    assert run(members=members[1:], **via)["changed"]
+    assert len(karmada.writes) == 1
+    assert (ips(one), ips(two)) == (["10.2.0.1"], ["10.3.0.2"])
+    # the last import gone, the policy goes as well
+    for api in (one, two):
+        api.remove(path("serve"))
+    run(members=members, **via)
+    assert f"{POLICIES}/namespaces/default/overridepolicies/clusterset-ips-serve" not in karmada.objects
+
+
+def test_override_says_what_did_not_arrive_and_leaves_others_policies(run: t.Any, apis: t.Any, karmada: ApiStandIn) -> None:
+    one = fill(apis())
+    via = {"write_via": "override", "karmada": karmada.auth, "wait_timeout": 0.2}
+    assert "has not brought it to the member within 0.2 s" in run(members=[member(one)], **via)["msg"]
+    policy = f"{POLICIES}/namespaces/default/overridepolicies/clusterset-ips-serve"
+    karmada.put(policy, {**karmada.objects[policy], "metadata": {"labels": {}}})
+    theirs = karmada.objects[policy]
+    assert "exists and is not ours" in run(members=[member(one)], **via)["msg"]
+    assert karmada.objects[policy] == theirs
+
+
+SETTINGS = serviceimport_ips.settings_from(
+    {
+        "services": ["all"], "label_selector": "", "strategy": "derived", "strategies": {}, "source_gone": "clear", "force": False,
+        "parallel": 4, "qps": 1000.0, "in_flight": 8, "timeout": 5.0, "deadline": 30.0,
+    },
+    verify_after=0.05,
+)  # fmt: skip
+
+
+def serviceimport_ips_member(api: ApiStandIn) -> t.Any:
+    return serviceimport_ips.members_from({"members": [member(api)]})[0]
+
+
+def test_kubeconfigs_and_tokens_do_not_show(run: t.Any) -> None:
+    result = run(members=[{"name": "a", "kubeconfig": {"users": [{"user": {"token": "s3cret"}}]}}])
+    assert "s3cret" not in json.dumps(result, default=str)
