@@ -245,6 +245,7 @@ def _unasked(pod: str, node: str, question: Question) -> dict[str, t.Any]:
 
 
 _AROUND = "a forward goes around it, as in NodeLocal DNSCache. Each DNS server that pods ask needs the zone."
+_SILENT = " If it answers other names, it forwards {zone} to a server that is silent instead of serving it."
 _UNSEEN = (
     "CoreDNS does not see changes of ServiceImports any more (its log says why; the CRD has to serve v1alpha1), or it"
     " has not reloaded its Corefile."
@@ -264,7 +265,8 @@ def diagnose(expected: Expectation, answer: Answer, served: bool | None, facts: 
     zone, rcode = facts.zone, answer["rcode"]
     got = "NODATA" if rcode == "NOERROR" and not answer["answers"] else rcode
     if answer["error"]:
-        return "error", answer["error"]
+        hint = "" if served or not _within(expected.question.name, zone) else _SILENT.format(zone=zone)
+        return "error", answer["error"] + hint
     if not _within(expected.question.name, zone):
         return _own_name(expected, answer, got)
     if not served:
