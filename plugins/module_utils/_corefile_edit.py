@@ -33,6 +33,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser im
     Corefile,
     CorefileError,
     Directive,
+    Import,
     normal,
     parse,
     zones_of,
@@ -125,13 +126,18 @@ def _where(corefile: Corefile, want: Edit) -> list[Listener]:
 
 
 def _check_readable(corefile: Corefile, want: Edit) -> None:
-    """Refuse where the zone may be served by something that cannot be seen."""
+    """Refuse what CoreDNS would refuse or read otherwise than it is meant, and where the zone may be served out of sight."""
     for block in corefile.blocks:
+        if block.closing and block.directives and block.closing is block.directives[-1].tokens[-1]:
+            # CoreDNS's parser lets the last brace of the file close both
+            raise CorefileError("the server block that begins here is never closed.", block.line)
         for key in block.keys:
             if key.unknown:
                 raise CorefileError(
                     f"the zone {key.token.text} of this server block comes from CoreDNS's environment; say in env what it is.", block.line
                 )
+            if not key.zones or any(sign in key.token.text for sign in "{}"):
+                raise CorefileError(f"{key.token.text} stands where the zone of a server block should, and is none.", block.line)
     for unseen in corefile.unseen:
         if unseen.level == "server":
             raise CorefileError(
@@ -141,10 +147,20 @@ def _check_readable(corefile: Corefile, want: Edit) -> None:
             )
 
 
+def _unseen(corefile: Corefile, blocks: list[Block]) -> list[Import]:
+    """The imports inside some blocks that could not be followed."""
+    inside = [unseen for unseen in corefile.unseen if unseen.level == "block" and unseen.block < len(corefile.blocks)]
+    return [unseen for unseen in inside if corefile.blocks[unseen.block] in blocks]
+
+
 def _check_adoptable(service: Service, want: Edit) -> None:
     if not service.mode:
-        by = f"by {service.directive.name}" if service.directive else "by a server block without a multicluster plugin"
-        raise CorefileError(f"{want.zone} is already served {by}.", service.line)
+        if service.directive is None:
+            names = ", ".join(sorted({directive.name for directive in service.block.directives})) or "no plugin"
+            by = f"a server block of its own with {names}"
+        else:
+            by = f"the plugin {service.directive.name}" + (" as a plain zone" if service.directive.name == "kubernetes" else "")
+        raise CorefileError(f"{want.zone} is already served by {by}, which is not for multicluster Services. Remove it.", service.line)
     if service.mode != want.mode:
         raise CorefileError(
             f"{want.zone} is already served in mode {service.mode} by lines that were made by hand. Set mode to {service.mode} to keep"
@@ -262,6 +278,9 @@ def _with(corefile: Corefile, want: Edit, place: int | None, notes: list[str]) -
     if want.placement == "inline":
         return _inline(corefile, want, where)
     text = corefile.text
+    asked = [block for listener in where for block in corefile.route(normal(want.zone), listener.port)]
+    for unseen in _unseen(corefile, asked):
+        notes.append(f"Line {unseen.line} imports {unseen.pattern}, which was not seen; what it says of {want.zone} no longer counts.")
     if place is None:
         # The top of the file: in front of everything else a block can be put without touching a byte of it, whether the file
         # ends without a line break, or in the one form of a server block that has no braces and goes on to its end.
@@ -277,14 +296,7 @@ def _eol(text: str) -> str:
 def _separate(corefile: Corefile, want: Edit, where: list[Listener], notes: list[str]) -> list[str]:
     """The lines of the zone's own server block."""
     blocks = list({id(listener.block): listener.block for listener in where if listener.block}.values())
-    binds = {tuple(_source(corefile, directive) for directive in block.named("bind")) for block in blocks}
-    if len(binds) > 1:
-        raise CorefileError(
-            f"{want.cluster_domain} is served on several addresses and ports by different blocks; say with port which one {want.zone}"
-            " belongs to.",
-            blocks[1].line,
-        )
-    inside = [*(binds.pop() if binds else ())]
+    inside = _binds(corefile, want, where)
     if want.errors:
         inside.append("errors")
     inside += _metrics(corefile, want, blocks, notes)
@@ -305,6 +317,25 @@ def _separate(corefile: Corefile, want: Edit, where: list[Listener], notes: list
     return [f"{' '.join(keys)} {{", *(_INDENT + line for line in inside), "}"]
 
 
+def _binds(corefile: Corefile, want: Edit, where: list[Listener]) -> list[str]:
+    """The bind lines: a block listens on the addresses of all of them, and on each of its ports."""
+    by_port: dict[str, dict[str, Directive]] = {}
+    for listener in where:
+        stanzas = listener.block.named("bind") if listener.block else []
+        by_port.setdefault(listener.port, {}).update({_source(corefile, stanza): stanza for stanza in stanzas})
+    first, *others = by_port.values()
+    if any(list(other) != list(first) for other in others):
+        raise CorefileError(
+            f"{want.cluster_domain} is served on several ports with different bind lines; say with port which one {want.zone} belongs to.",
+            next(stanza.line for stanzas in by_port.values() for stanza in stanzas.values()),
+        )
+    for stanza in first.values():
+        for token in stanza.args:
+            if token.text in want.forward_to or f"{token.text}:{DEFAULT_PORT}" in want.forward_to:
+                raise CorefileError(f"forward_to has {token.text}, where this DNS server listens itself.", stanza.line)
+    return list(first)
+
+
 def _header() -> list[str]:
     return ["header {", f"{_INDENT}response set ra", "}"]
 
@@ -315,7 +346,9 @@ def _source(corefile: Corefile, directive: Directive) -> str:
         raise CorefileError(
             f"the {directive.name} plugin here has options, which cannot be copied to a block for the zone.", directive.line
         )
-    return " ".join(token.text if token.file else corefile.text[token.start : token.end] for token in directive.tokens)
+    if any(token.file for token in directive.tokens):
+        raise CorefileError(f"the {directive.name} plugin here comes from a file, from which it cannot be copied.", directive.line)
+    return " ".join(corefile.text[token.start : token.end] for token in directive.tokens)
 
 
 def _metrics(corefile: Corefile, want: Edit, blocks: list[Block], notes: list[str]) -> list[str]:
@@ -346,9 +379,11 @@ def _inline(corefile: Corefile, want: Edit, where: list[Listener]) -> str:
         )
     if any(corefile.route(normal(want.zone), listener.port) != [block] for listener in where):
         raise CorefileError(f"CoreDNS does not ask this server block for {want.zone}; use placement separate.", block.line)
-    hidden = [unseen.line for unseen in corefile.unseen if corefile.blocks[unseen.block] is block]
+    hidden = _unseen(corefile, [block])
     if hidden or kubernetes.imported:
-        raise CorefileError("a part of this server block is imported; use placement separate.", hidden[0] if hidden else kubernetes.line)
+        raise CorefileError(
+            "a part of this server block is imported; use placement separate.", hidden[0].line if hidden else kubernetes.line
+        )
     text, first = corefile.text, kubernetes.tokens[0]
     start = line_start(text, first.start)
     indent = text[start : first.start]
@@ -377,6 +412,9 @@ def _inline_stanza(want: Edit, block: Block) -> list[str]:
         if not headers:
             lines += _header()
     if want.mode == "plugin":
+        for stanza in block.named("multicluster"):
+            # the plugin reads the first stanza of a block and ignores the others
+            raise CorefileError("this server block has the plugin multicluster already; use placement separate.", stanza.line)
         lines += [f"multicluster {want.zone} {{", f"{_INDENT}fallthrough", "}"] if want.fallthrough else [f"multicluster {want.zone}"]
     elif want.mode == "forward":
         lines.append(f"forward {want.zone} {' '.join(want.forward_to)}")

@@ -54,7 +54,7 @@ class CorefileError(ValueError):
         self.line = line
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Directive:
     """One plugin's stanza in a server block; ``tokens`` begins with the plugin's own name and includes nested
     braces.
@@ -115,7 +115,7 @@ class Key:
     unknown: bool = False
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Block:
     """A server block. ``opening`` and ``closing`` are its braces, None for the one form that has none."""
 
@@ -148,7 +148,7 @@ class Import(t.NamedTuple):
     block: int
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Corefile:
     """A parsed Corefile. ``unseen`` are imports of files that were not given, ``env`` whether variables were left as
     they are.
@@ -486,7 +486,7 @@ def _key(token: Token, env_unknown: bool) -> Key:
     scheme = scheme or "dns"
     host, written = _split_port(rest)
     unknown = env_unknown and _has_reference(word)
-    zones = [] if unknown else zones_of(host)
+    zones = [] if unknown or rest.endswith(":") else zones_of(host)
     return Key(token, scheme, zones, written or _SCHEMES[scheme], written, unknown)
 
 

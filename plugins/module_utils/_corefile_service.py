@@ -101,6 +101,9 @@ def services(corefile: Corefile, name: str, where: list[Listener], *, strict: bo
     """What answers for the zone already. ``strict`` refuses what would answer for a part of it or could not be judged."""
     zone = normal(name)
     found: list[Service] = []
+    for block in corefile.blocks if strict else []:
+        if len(kubernetes := block.named("kubernetes")) > 1:
+            raise CorefileError("a server block has the kubernetes plugin twice, which CoreDNS refuses.", kubernetes[1].line)
     for port in dict.fromkeys(listener.port for listener in where):
         for block in corefile.blocks if strict else []:
             for below in block.zones_on(port):
@@ -112,12 +115,10 @@ def services(corefile: Corefile, name: str, where: list[Listener], *, strict: bo
             if own and not answering:
                 answering = [Service("", "separate", block, None)]
             found += answering
-            kubernetes = block.named("kubernetes")
-            if strict and len(kubernetes) > 1:
-                raise CorefileError("a server block has the kubernetes plugin twice, which CoreDNS refuses.", kubernetes[1].line)
     distinct = {(id(service.block), id(service.directive)): service for service in found}
-    # a multicluster service first: with one of those in the zone's own block, what else stands there is its business
-    return sorted(distinct.values(), key=lambda service: not service.mode)
+    # In the order in which CoreDNS asks them (forward comes last). Where the zone has a multicluster plugin, what else stands in
+    # its block is its own business.
+    return sorted(distinct.values(), key=lambda service: (not service.mode, service.mode == "forward"))
 
 
 def _service(directive: Directive, block: Block, zone: str, own: bool) -> Service | None:

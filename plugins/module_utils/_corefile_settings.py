@@ -47,8 +47,6 @@ def checked(want: Edit) -> Edit:
     zone = domain(want.zone, "zone")
     cluster_domain = domain(want.cluster_domain, "cluster domain")
     want = dataclasses.replace(want, zone=zone, cluster_domain=cluster_domain)
-    if want.state == "absent":
-        return want
     if zone == cluster_domain:
         raise CorefileError(
             f"the zone {zone} is the cluster domain itself; a multicluster zone needs a name of its own, such as clusterset.local."
@@ -58,6 +56,8 @@ def checked(want: Edit) -> Edit:
             f"the zone {zone} and the cluster domain {cluster_domain} lie within one another; take a zone beside it, such as"
             " clusterset.local."
         )
+    if want.state == "absent":
+        return want
     if zone.endswith(("in-addr.arpa", "ip6.arpa")):
         raise CorefileError(f"{zone} is a reverse zone; ServiceImports have no names there.")
     if want.mode == "forward" and not want.forward_to:
