@@ -38,8 +38,7 @@ attributes:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
   idempotent:
     support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
-    no change.
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   write_via:
     description:
@@ -158,8 +157,7 @@ failed_members:
       description: Why, as a sentence.
       type: str
 members_without_api:
-  description: The members that have no ServiceImport API yet. In check mode only, otherwise they are in
-  RV(failed_members).
+  description: The members that have no ServiceImport API yet. In check mode only, otherwise they are in RV(failed_members).
   returned: always
   type: list
   elements: str

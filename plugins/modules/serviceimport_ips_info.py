@@ -32,8 +32,7 @@ attributes:
       - This module never changes anything.
   idempotent:
     support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
-    no change.
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 seealso:
   - module: clusterset.dns.serviceimport_ips
 """
@@ -102,8 +101,7 @@ failed_members:
       description: Why, as a sentence.
       type: str
 members_without_api:
-  description: The members that have no ServiceImport API yet. In check mode only, otherwise they are in
-  RV(failed_members).
+  description: The members that have no ServiceImport API yet. In check mode only, otherwise they are in RV(failed_members).
   returned: always
   type: list
   elements: str
