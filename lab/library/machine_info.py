@@ -1,0 +1,90 @@
+#!/usr/bin/python
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_info
+short_description: What this machine offers to a fleet
+options:
+  cache: {description: Folder of the cache., type: path, required: true}
+author: clusterset.dns contributors
+"""
+
+EXAMPLES = r"""
+- name: Look at the machine
+  machine_info: {cache: ~/.cache/clusterset-lab}
+"""
+
+RETURN = r"""
+root: {description: Whether this is root., type: bool, returned: success}
+memory_gib: {description: Memory that is available., type: float, returned: success}
+disk_gib: {description: Free space of the fuller one of the cache's and Docker's file systems., type: float, returned: success}
+withheld: {description: Whether CAP_SYS_RESOURCE is withheld., type: bool, returned: success}
+systemd: {description: Whether systemd runs here., type: bool, returned: success}
+engine: {description: "Whether Docker answers, and its default runtime.", type: dict, returned: success}
+clusters: {description: Names of the kind clusters whose nodes run., type: list, elements: str, returned: success}
+missing: {description: Debian packages to be installed., type: list, elements: str, returned: success}
+programs: {description: "Paths of programs that were found.", type: dict, returned: success}
+"""
+
+import os
+import shutil
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+CAP_SYS_RESOURCE = 24
+# Program to the Debian package that has it.
+PACKAGES = {"debootstrap": "debootstrap", "setpriv": "util-linux", "ip": "iproute2", "iptables": "iptables", "dockerd": "docker.io", "flock": "util-linux"}
+PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def field(path: str, name: str) -> str:
+    """The value of a "Name: value" line of a file in /proc."""
+    with open(path, encoding="ascii") as file:
+        return next(line.split()[1] for line in file if line.startswith(f"{name}:"))
+
+
+def free(path: str) -> float:
+    """GiB that are free where a path is, or will be."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return shutil.disk_usage(path).free / 2**30
+
+
+def docker(*argv: str) -> tuple[int, str]:
+    """Ask Docker."""
+    try:
+        done = subprocess.run(["docker", *argv], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 1, ""
+    return done.returncode, done.stdout.strip()
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"cache": {"type": "path", "required": True}}, supports_check_mode=True)
+    code, runtime = docker("info", "--format", "{{.DefaultRuntime}}")
+    answers = code == 0 and bool(runtime)
+    _code, running = docker("ps", "--format", '{{.Label "io.x-k8s.kind.cluster"}}') if answers else (1, "")
+    programs = {name: shutil.which(name, path=PATH) or "" for name in [*PACKAGES, "go", "docker", "apt-get"]}
+    # Any Docker will do: Debian's engine is only installed where none answers.
+    missing = sorted({package for name, package in PACKAGES.items() if not programs[name] and not (name == "dockerd" and answers)})
+    module.exit_json(
+        changed=False,
+        root=os.geteuid() == 0,
+        memory_gib=round(int(field("/proc/meminfo", "MemAvailable")) / 2**20, 1),
+        disk_gib=round(min(free(module.params["cache"]), free("/var/lib/docker")), 1),
+        withheld=not int(field("/proc/self/status", "CapBnd"), 16) >> CAP_SYS_RESOURCE & 1,
+        systemd=os.path.isdir("/run/systemd/system"),
+        engine={"answers": answers, "runtime": runtime},
+        clusters=sorted(set(running.split())),
+        missing=missing,
+        programs=programs,
+    )
+
+
+if __name__ == "__main__":
+    main()
