@@ -85,14 +85,6 @@ from ansible_collections.clusterset.dns.plugins.module_utils._api import (
 )
 
 CLUSTERS = "/apis/cluster.karmada.io/v1alpha1/clusters"
-KEYED_GROUPS = [
-    {"key": "karmada_provider", "prefix": "provider"},
-    {"key": "karmada_region", "prefix": "region"},
-    {"key": "karmada_zones", "prefix": "zone"},
-    {"key": "karmada_sync_mode", "prefix": "sync_mode"},
-    {"key": "karmada_labels", "prefix": "label"},
-    {"key": "'ready' if karmada_ready else 'not_ready'", "prefix": "karmada"},
-]
 
 
 def variables_of(cluster: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -110,6 +102,16 @@ def variables_of(cluster: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "karmada_id": spec.get("id"),
     }
     return {"karmada_ready": ready, **{key: value for key, value in known.items() if value}}
+
+
+def groups_of(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """The groups of a member, from its variables. Names are not yet made such as Ansible takes."""
+    groups = ["karmada_members", "karmada_ready" if variables["karmada_ready"] else "karmada_not_ready"]
+    for prefix in ("provider", "region", "sync_mode"):
+        if f"karmada_{prefix}" in variables:
+            groups.append(f"{prefix}_{variables[f'karmada_{prefix}']}")
+    groups += [f"zone_{zone}" for zone in variables.get("karmada_zones", ())]
+    return groups + [f"label_{key}_{value}" for key, value in variables.get("karmada_labels", {}).items()]
 
 
 def access_of(name: str, how: str, options: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -176,14 +178,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if self.get_option("ready_only") and not variables["karmada_ready"]:
                 continue
             variables = variables | access_of(name, how, options)
-            self._add(name, variables, "karmada_members")
+            self._add(name, variables)
+            for group in groups_of(variables):
+                self.inventory.add_host(name, group=self.inventory.add_group(self._sanitize_group_name(group)))
             self._set_composite_vars(self.get_option("compose"), variables, name, strict)
             self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict)
-            self._add_host_to_keyed_groups(KEYED_GROUPS, variables, name, strict=False)
             self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict)
 
-    def _add(self, name: str, variables: t.Mapping[str, t.Any], group: str | None = None) -> None:
-        self.inventory.add_host(name, group=group)
+    def _add(self, name: str, variables: t.Mapping[str, t.Any]) -> None:
+        self.inventory.add_host(name)
         # Clusters are reached through their APIs from here, with the libraries that are here.
         for key, value in {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}.items():
             self.inventory.set_variable(name, key, value)
