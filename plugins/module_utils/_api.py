@@ -491,6 +491,7 @@ def _cause(error: BaseException) -> str:
 
 
 def _unusable(name: str, kubeconfig: t.Any, context: str | None, error: BaseException) -> str:
-    where = kubeconfig if isinstance(kubeconfig, str) else "the kubeconfig given as a dictionary" if kubeconfig else "the default kubeconfig"
+    given = "the kubeconfig given as a dictionary" if kubeconfig else "the default kubeconfig"
+    where = kubeconfig if isinstance(kubeconfig, str) else given
     wanted = f"context {context} of {where}" if context else where
     return f"{name}: {wanted} cannot be used: {str(error).strip().rstrip('.')}. Set kubeconfig (and context) to one that exists."
