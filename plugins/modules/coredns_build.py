@@ -83,7 +83,7 @@ options:
     type: path
   go:
     description: The C(go) command.
-    type: str
+    type: path
     default: go
   cache:
     description: The folder that keeps results.
@@ -166,7 +166,7 @@ ARGUMENT_SPEC = {
     "arch": {"default": "auto"},
     "toolchain": {"default": "auto"},
     "dockerfile": {"type": "path"},
-    "go": {"default": "go"},
+    "go": {"type": "path", "default": "go"},
     "cache": {"type": "path", "default": "~/.cache/clusterset-dns"},
 }
 
@@ -175,7 +175,7 @@ class Go:
     """Runs `go` with an environment in which nothing of the user's decides what the binary is."""
 
     def __init__(self, module: AnsibleModule, go: str, wanted: _coredns_image.Recipe) -> None:
-        found = shutil.which(os.path.expanduser(go))
+        found = shutil.which(go)
         if not found:
             raise _coredns_image.RecipeError(
                 f"Go is not here (no {go!r} in PATH), and CoreDNS {wanted.version} has to be compiled: "
@@ -295,7 +295,7 @@ def locked(cache: Path) -> t.Iterator[None]:
 def build(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = _coredns_image.recipe(module.params)
     recipe = _coredns_image.recipe_identifier(module.params)
-    cache = Path(module.params["cache"]).expanduser()
+    cache = Path(module.params["cache"])
     context = cache / recipe
     result: dict[str, t.Any] = {"changed": False, "recipe": recipe, "context": str(context), "sha256": "", "seconds": 0}
     if not context.is_dir():

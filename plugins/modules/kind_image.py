@@ -41,7 +41,7 @@ options:
     required: true
   kind:
     description: The C(kind) command.
-    type: str
+    type: path
     default: kind
 """
 
@@ -67,14 +67,13 @@ loaded:
   sample: [member1-worker]
 """
 
-import os
 import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils import _docker
 
-ARGUMENT_SPEC = {"name": {"required": True}, "cluster": {"required": True}, "kind": {"default": "kind"}}
+ARGUMENT_SPEC = {"name": {"required": True}, "cluster": {"required": True}, "kind": {"type": "path", "default": "kind"}}
 
 
 def load(module: AnsibleModule, kind: str, image: str, cluster: str, nodes: list[str]) -> None:
@@ -91,7 +90,7 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     nodes = _docker.kind_nodes(client, cluster)
     lacking = _docker.nodes_without(nodes, image)
     if lacking:
-        kind = shutil.which(os.path.expanduser(module.params["kind"]))
+        kind = shutil.which(module.params["kind"])
         if not kind:
             raise _docker.ImageError(
                 f"kind is not here (no {module.params['kind']!r} in PATH), and nodes of {cluster!r} lack {image}: "

@@ -14,8 +14,8 @@ import time
 import typing as t
 from pathlib import Path
 
-import ansible_collections.clusterset.dns.plugins.modules.coredns_build as coredns_build
 import pytest
+from ansible_collections.clusterset.dns.plugins.modules import coredns_build
 
 # As `go`: notes what it was called with, hands out a source tree, and "compiles" by copying plugin.cfg.
 GO = """\
@@ -115,7 +115,7 @@ def test_a_killed_build_leaves_no_result_and_is_cleared_away(go: t.Callable[...,
 def test_two_at_once_build_once(go: t.Callable[..., Path], tmp_path: Path) -> None:
     script = go(seconds=1)
     with contextlib.ExitStack() as stack:
-        both = [stack.enter_context(start(script, tmp_path / "cache")) for _ in range(2)]
+        both = [stack.enter_context(start(script, tmp_path / "cache")) for _process in range(2)]
         results = [finish(process) for process in both]
     assert sorted(result["changed"] for result in results) == [False, True]
     assert builds(tmp_path) == 1
