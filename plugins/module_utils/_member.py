@@ -39,7 +39,8 @@ def coredns(deployment: Object) -> dict[str, t.Any]:
     """What matters of the Deployment that runs CoreDNS.
 
     :returns: ``{namespace, deployment, container, image, version, service_account, configmap, key, path, replicas,
-        selector, original_image, annotated, rolled_out}``; ``configmap`` is None where no ConfigMap is mounted (the Corefile comes from elsewhere).
+        selector, original_image, annotated, rolled_out}``; ``configmap`` is None where no ConfigMap is mounted (the
+        Corefile comes from elsewhere).
     """
     metadata, template = deployment["metadata"], deployment["spec"]["template"]["spec"]
     containers = template["containers"]

@@ -69,7 +69,7 @@ def satisfied(wanted: t.Any, found: t.Any) -> bool:
         return (
             isinstance(found, list)
             and len(wanted) == len(found)
-            and all(satisfied(one, other) for one, other in zip(wanted, found))
+            and all(satisfied(one, other) for one, other in zip(wanted, found, strict=True))
         )
     return wanted == found
 
@@ -79,5 +79,5 @@ def shown(wanted: t.Any, found: t.Any) -> t.Any:
     if isinstance(wanted, dict) and isinstance(found, dict):
         return {key: shown(value, found[key]) for key, value in wanted.items() if key in found}
     if isinstance(wanted, list) and isinstance(found, list):
-        return [shown(one, other) for one, other in zip(wanted, found)] + found[len(wanted) :]
+        return [shown(one, other) for one, other in zip(wanted, found, strict=False)] + found[len(wanted) :]
     return found

@@ -113,7 +113,8 @@ member:
     coredns:
       description:
         - C(namespace), C(deployment), C(container), C(image), C(version), C(service_account), C(configmap), C(key),
-          C(replicas), C(paused), C(selector), C(rolled_out), C(original_image) and C(annotated); V(null) where the Deployment does not exist.
+          C(replicas), C(paused), C(selector), C(rolled_out), C(original_image) and C(annotated);
+          V(null) where the Deployment does not exist.
       type: dict
     problems:
       description: Why this member cannot take part, a sentence each.
