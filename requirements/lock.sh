@@ -13,8 +13,7 @@ lock() { # VERSION REQUIREMENTS LOCK
   "$python" -m venv "$scratch/venv"
   "$scratch/venv/bin/pip" install --quiet --dry-run --ignore-installed --report "$scratch/report.json" -r "$2"
   {
-    echo "# SPDX-License-Identifier: GPL-3.0-or-later"
-    echo "# Copyright (c) 2026, clusterset.dns contributors"
+    head -n 2 run.txt
     echo "# Python $1; written by lock.sh from $2."
     "$python" -c '
 import json, sys

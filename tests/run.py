@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""Runs everything that a change must pass, or the steps and groups named on the command line, and counts.
+
+Every step runs even if an earlier one failed. What a step says goes to ``.cache/test/STEP.log`` and, when it fails, to the terminal.
+A step counts what its tool counts (tests, sanity tests, Molecule's actions), else it is one. The last line is ``N passed, N failed``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from sanity.ansible_test import prepare_home, work_copy
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LOGS = CHECKOUT / ".cache" / "test"
+# Outlives the checkout: environments are told apart by what is in them, and are made anew when that changes.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusterset-dns"
+HEARTBEAT = 60.0
+
+
+@dataclasses.dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Core:
+    """An ansible-core with a Python: ``python`` is that interpreter's version, ``lock`` what is installed; without both it is ``.venv``."""
+
+    name: str
+    python: str = ""
+    lock: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return CACHE / self.name if self.lock else CHECKOUT / ".venv"
+
+    @property
+    def collections(self) -> Path:
+        """The folder that holds ``ansible_collections`` with what the collection depends on.
+
+        ansible-core 2.16 is older than any package ``ansible`` with these collections: it takes those of the next newer environment.
+        """
+        source = CORE_2_19.folder if self is CORE_2_16 else self.folder
+        return next(source.glob("lib/python3.*/site-packages"))
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
+
+
+NEWEST = Core("newest")
+CORE_2_19 = Core("core-2.19", "3.11", "lock-py311.txt")
+CORE_2_16 = Core("core-2.16", "3.11", "lock-core-2.16.txt")
+
+
+class StepFailed(Exception):
+    """A step that could not be run to its end, with the sentence that says why."""
+
+
+class Log:
+    """Where a step's commands write; ``run`` adds a command with its output, ``text`` is all of it so far."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        self.path = path
+
+    def run(self, *command: str | Path, cwd: Path = CHECKOUT, env: dict[str, str] | None = None) -> int:
+        with self.path.open("a") as file:
+            file.write(f"$ {' '.join(map(str, command))}\n")
+            file.flush()
+            return subprocess.run(
+                [str(word) for word in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            ).returncode
+
+    def check(self, *command: str | Path, cwd: Path = CHECKOUT, env: dict[str, str] | None = None) -> None:
+        if code := self.run(*command, cwd=cwd, env=env):
+            raise StepFailed(f"{Path(command[0]).name} ended with exit code {code}")
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(errors="replace")
+
+
+def gate(*command: str, folder: str = ".", env: t.Mapping[str, str] | None = None) -> t.Callable[[Log], Count]:
+    """A step that is one command, passed when its exit code is 0."""
+
+    def run(log: Log) -> Count:
+        log.check(*command, cwd=CHECKOUT / folder, env={**NEWEST.environment(), **(env or {})})
+        return Count(passed=1)
+
+    return run
+
+
+def ready(core: Core, log: Log) -> None:
+    """Make sure that the environment is there."""
+    if core.lock:
+        log.check("requirements/venv.sh", core.folder, core.python, f"requirements/{core.lock}")
+    if core is CORE_2_16:
+        ready(CORE_2_19, log)
+
+
+def junit(*files: Path) -> Count:
+    """Sum JUnit files."""
+    count = Count()
+    for file in files:
+        for case in ET.parse(file).iter("testcase"):
+            if case.find("failure") is not None or case.find("error") is not None:
+                count.failed += 1
+            elif case.find("skipped") is not None:
+                count.skipped += 1
+                reason = t.cast(ET.Element, case.find("skipped")).get("message") or case.get("name") or ""
+                count.note = reason if not count.note or reason == count.note else "several reasons, see the log"
+            else:
+                count.passed += 1
+    return count
+
+
+def pytest(folder: str, core: Core = NEWEST) -> t.Callable[[Log], Count]:
+    """A step that runs the tests of a folder on an ansible-core."""
+
+    def run(log: Log) -> Count:
+        ready(core, log)
+        report = LOGS / f"{log.path.stem}.xml"
+        report.unlink(missing_ok=True)
+        environment = core.environment()
+        if core is CORE_2_16:
+            environment["PYTHONPATH"] = str(dependencies(core))
+        code = log.run(core.folder / "bin" / "python", "-m", "pytest", folder, f"--junit-xml={report}", env=environment)
+        if not report.exists():
+            raise StepFailed(f"pytest ended with exit code {code} and no report")
+        count = junit(report)
+        if code and not count.failed:
+            raise StepFailed(f"pytest ended with exit code {code}")
+        if not count.passed + count.failed:
+            raise StepFailed(f"no test was run in {folder}")
+        return count
+
+    return run
+
+
+def dependencies(core: Core) -> Path:
+    """A folder that holds nothing but ``ansible_collections``: with a whole site-packages in the path its ansible-core would win."""
+    folder = core.folder / "dependencies"
+    folder.mkdir(exist_ok=True)
+    link = folder / "ansible_collections"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(core.collections / "ansible_collections")
+    return folder
+
+
+def sanity(core: Core) -> t.Callable[[Log], Count]:
+    """A step that runs ansible-test's sanity tests on an ansible-core, without containers."""
+
+    def run(log: Log) -> Count:
+        ready(core, log)
+        tree = work_copy(CHECKOUT, CHECKOUT / ".cache" / "sanity" / core.name, core.collections)
+        environment = core.environment()
+        environment["PATH"] = f"{core.folder / 'bin'}:{interpreters()}:{os.environ['PATH']}"
+        environment["HOME"] = str(prepare_home(CACHE / "ansible-test", core.collections / "ansible_test"))
+        shutil.rmtree(tree / "tests" / "output", ignore_errors=True)
+        code = log.run("ansible-test", "sanity", "--python", "default", "--requirements", "--junit", cwd=tree, env=environment)
+        count = junit(*(tree / "tests" / "output" / "junit").glob("*.xml"))
+        if code and not count.failed:
+            raise StepFailed(f"ansible-test ended with exit code {code}")
+        if ignored := [file.name for file in (CHECKOUT / "tests" / "sanity").glob("ignore*")]:
+            raise StepFailed(f"no sanity test may be ignored: {', '.join(ignored)}")
+        return count
+
+    return run
+
+
+def interpreters() -> str:
+    """The folders of all real interpreters: a version manager's shim for a version that is not set would be taken and fail."""
+    found = [
+        subprocess.run(["requirements/find-python.sh", version], cwd=CHECKOUT, capture_output=True, text=True).stdout.strip()
+        for version in ("3.11", "3.12", "3.13", "3.14")
+    ]
+    return ":".join(str(Path(path).parent) for path in found if path)
+
+
+def package(core: Core) -> t.Callable[[Log], Count]:
+    """A step that builds the collection, installs it, and has that ansible-core load each plugin's documentation and each playbook."""
+
+    def run(log: Log) -> Count:
+        ready(core, log)
+        scratch = CHECKOUT / ".cache" / "package" / core.name
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        environment = core.environment()
+        environment["ANSIBLE_CONFIG"] = os.devnull
+        environment["ANSIBLE_COLLECTIONS_PATH"] = f"{scratch / 'installed'}:{dependencies(core)}"
+        log.check("ansible-galaxy", "collection", "build", "--output-path", scratch, env=environment)
+        (tarball,) = scratch.glob("*.tar.gz")
+        log.check(
+            *("ansible-galaxy", "collection", "install", tarball, "--no-deps", "--offline", "-p", scratch / "installed"),
+            cwd=scratch,
+            env=environment,
+        )
+        root = scratch / "installed" / "ansible_collections" / "clusterset" / "dns"
+        unwanted = {"lab", "tests", "benchmarks", ".venv", ".lab", ".cache", ".git", "Makefile"} & set(os.listdir(root))
+        if unwanted:
+            raise StepFailed(f"the tarball holds what galaxy.yml's build_ignore should keep out: {', '.join(sorted(unwanted))}")
+        count = Count()
+        for kind in ("module", "filter", "inventory", "lookup", "test"):
+            folder = root / "plugins" / (f"{kind}s" if kind == "module" else kind)
+            names = sorted({f"clusterset.dns.{name}" for name in documented(folder, kind)})
+            for name in names:
+                code = log.run("ansible-doc", "--type", kind, name, cwd=scratch, env=environment)
+                count.passed, count.failed = count.passed + (not code), count.failed + bool(code)
+        for playbook in sorted((root / "playbooks").glob("*.yml")):
+            command = ("ansible-playbook", "--syntax-check", "-i", "karmada,", f"clusterset.dns.{playbook.stem}")
+            code = log.run(*command, cwd=scratch, env=environment)
+            count.passed, count.failed = count.passed + (not code), count.failed + bool(code)
+        return count
+
+    return run
+
+
+def documented(folder: Path, kind: str) -> list[str]:
+    """Names of the plugins of a folder: a filter's is its own YAML file's, since one Python file holds several."""
+    return [file.stem for file in folder.glob("*.yml" if kind in ("filter", "test") else "*.py")]
+
+
+def molecule(log: Log) -> Count:
+    """A step that runs Molecule's scenario on the fleet; each of its actions is one."""
+    environment = NEWEST.environment()
+    # Molecule's own check of dependencies asks Galaxy; what is needed came with the package ansible.
+    code = log.run("molecule", "test", "--destroy", "never", cwd=CHECKOUT / "extensions", env=environment)
+    actions = re.findall(r"➜ [\w ]+: Executed: (\w+)", re.sub(r"\x1b\[[0-9;]*m", "", log.text))
+    count = Count(passed=actions.count("Successful"), failed=sum(word in ("Failed", "Missing") for word in actions))
+    if code and not count.failed:
+        raise StepFailed(f"molecule ended with exit code {code}")
+    if not count.passed + count.failed:
+        raise StepFailed("molecule ran nothing")
+    return count
+
+
+def shellcheck(log: Log) -> Count:
+    """A step over the shell scripts; ansible-test's test of that name, which needs the program, is satisfied by it, too."""
+    if not shutil.which("shellcheck"):
+        if os.geteuid() or not shutil.which("apt-get"):
+            raise StepFailed("shellcheck is not installed: install it (Debian and Ubuntu: apt-get install shellcheck).")
+        log.check("apt-get", "update", "-qq")
+        log.check("apt-get", "install", "-y", "-qq", "shellcheck", env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    files = subprocess.run(["git", "ls-files", "*.sh", ".ci/run"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    log.check("shellcheck", *files.split())
+    return Count(passed=1)
+
+
+STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
+    "lint": {
+        "ruff": gate("ruff", "check"),
+        "yamllint": gate("yamllint", "--strict", "."),
+        "ansible-lint": gate("ansible-lint", "--nocolor"),
+        "ansible-lint-lab": gate("ansible-lint", "--nocolor", folder="lab", env={"ANSIBLE_CONFIG": "ansible.cfg"}),
+        "shellcheck": shellcheck,
+        "reuse": gate("reuse", "lint"),
+        "antsibull-changelog": gate("antsibull-changelog", "lint"),
+        "antsibull-docs": gate(
+            *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--check-extra-docs-refs", "--skip-rstcheck"),
+            *("--validate-collection-refs", "dependent", "."),
+            # It asks git for the files of each collection, and would find none of those in .venv, which this checkout ignores.
+            env={"GIT_CEILING_DIRECTORIES": str(CHECKOUT)},
+        ),
+    },
+    "unit": {f"unit-{core.name}": pytest("tests/unit", core) for core in (NEWEST, CORE_2_19, CORE_2_16)},
+    "package": {f"package-{core.name}": package(core) for core in (NEWEST, CORE_2_19, CORE_2_16)},
+    "sanity": {f"sanity-{core.name}": sanity(core) for core in (NEWEST, CORE_2_19)},
+    "integration": {"integration": pytest("tests/integration")},
+    "lab": {"lab": gate("make", "lab")},
+    "molecule": {"molecule": molecule},
+}
+
+
+def execute(name: str, step: t.Callable[[Log], Count]) -> Count:
+    """Run one step, with a sign of life each minute, and print its line."""
+    log = Log(LOGS / f"{name}.log")
+    started = time.monotonic()
+    over = threading.Event()
+
+    def heartbeat() -> None:
+        while not over.wait(HEARTBEAT):
+            print(f"  {name} … {time.monotonic() - started:.0f} s", flush=True)
+
+    threading.Thread(target=heartbeat, daemon=True).start()
+    reason = ""
+    try:
+        count = step(log)
+    except (StepFailed, OSError, subprocess.CalledProcessError) as error:
+        count, reason = Count(failed=1), str(error)
+    finally:
+        over.set()
+    if count.failed:
+        print(log.text[-20_000:], flush=True)
+    words = [f"{count.passed} passed"] + [f"{number} {word}" for word in ("failed", "skipped") if (number := getattr(count, word))]
+    line = f"{name:22} {', '.join(words):32} {time.monotonic() - started:6.1f} s  {reason or count.note}"
+    print(line.rstrip(), flush=True)
+    return count
+
+
+def main() -> int:
+    groups = ", ".join(STEPS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"a group ({groups}) or a step of one; all unless named")
+    wanted = parser.parse_args().steps
+    every = {name: step for steps in STEPS.values() for name, step in steps.items()}
+    if unknown := set(wanted) - set(STEPS) - set(every):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; groups are {groups}, steps are {', '.join(every)}")
+    chosen = {
+        name: step for group, steps in STEPS.items() for name, step in steps.items() if not wanted or {group, name} & set(wanted)
+    }
+    if "molecule" in chosen:
+        chosen = {"lab": STEPS["lab"]["lab"], **chosen} if wanted else chosen
+    started = time.monotonic()
+    counts = [execute(name, step) for name, step in chosen.items()]
+    passed, failed, skipped = (sum(getattr(count, word) for count in counts) for word in ("passed", "failed", "skipped"))
+    print(f"{time.monotonic() - started:.0f} s" + (f", {skipped} skipped" if skipped else ""))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
