@@ -10,8 +10,8 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-# What proves the collection is not part of it: the lab is an Ansible project of its own, whose modules are no collection's.
-NOT_THE_COLLECTION = ("lab/", "benchmarks/")
+# The lab is an Ansible project of its own, whose modules are no collection's; the corpus is data whose every byte is meant.
+NOT_THE_COLLECTION = ("lab/", "benchmarks/", "tests/corpus/")
 DEPENDENCIES = ("kubernetes/core", "community/docker")
 
 BOOTSTRAP = '''\
