@@ -411,7 +411,7 @@ class Cluster:
             raise ApiError(self.name, _unusable(self.name, auth.get("kubeconfig"), context, error), reason="Config") from error
         except Exception as error:
             # A kubeconfig that is not YAML raises the YAML library's own error, which is not a dependency of ours.
-            if type(error).__module__.split(".")[0] != "yaml":
+            if type(error).__module__.partition(".")[0] != "yaml":
                 raise
             raise ApiError(self.name, _unusable(self.name, auth.get("kubeconfig"), context, error), reason="Config") from error
         if auth.get("host"):
