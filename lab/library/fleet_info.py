@@ -35,10 +35,9 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_node import ADMIN, KARMADA, Node, NodeError
-
-import yaml
 
 
 def fingerprint_of(settings: dict, sources: list[str]) -> str:

@@ -35,10 +35,9 @@ import os
 import tempfile
 import time
 
+import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.lab_node import ADMIN, KARMADA, Node, NodeError, run
-
-import yaml
 
 
 class Member:
