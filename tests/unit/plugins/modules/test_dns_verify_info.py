@@ -90,9 +90,9 @@ def serve():
         server.close()
 
 
-def verify(cluster, timeout=0, **params):
+def verify(cluster, wait=0, **params):
     verification = dns_verify_info.Verification(cluster, {**PARAMS, **params})
-    rows, _seconds = dns_verify_info.wait(verification, timeout, 0.02)
+    rows, _seconds = dns_verify_info.wait(verification, wait, 0.02)
     return verification, rows
 
 
@@ -140,6 +140,37 @@ def test_the_cause_of_servfail_is_looked_up(serve, imports, allowed, says, revie
     assert cluster.reviews[0]["user"] == "system:serviceaccount:kube-system:coredns"
 
 
+DENIED = Reply(rcode="NXDOMAIN", soa=f"{ZONE}.")
+NODATA = Reply(soa=f"{ZONE}.")
+NO_PORTS = {**IMPORT, "spec": {**IMPORT["spec"], "ports": []}}
+NO_IPS = {**IMPORT, "spec": {**IMPORT["spec"], "ips": []}}
+REFUSED = Reply(rcode="REFUSED", aa=False)
+FORWARDED = Reply(rcode="NXDOMAIN", soa=".", aa=False)
+
+
+@pytest.mark.parametrize(
+    ("imports", "replies", "verdict", "says"),
+    [
+        ([], {(SERVE, "A"): DENIED}, "nxdomain", "there is no ServiceImport default/serve"),
+        ([NO_PORTS], {(SERVE, "A"): DENIED}, "nxdomain", "ServiceImport default/serve has no ports"),
+        ([NO_IPS], {(SERVE, "A"): NODATA}, "nodata", "ServiceImport default/serve has no ips"),
+        ([IMPORT], {(f"dns-version.{ZONE}", "TXT"): REFUSED}, "refused", "this pod does not serve clusterset.local"),
+        ([IMPORT], {(f"dns-version.{ZONE}", "TXT"): FORWARDED}, "upstream", "from an upstream server (its authority: .)"),
+        ([IMPORT], {(SERVE, "A"): Reply(("192.0.2.1",), aa=False)}, "upstream", "a forward goes around it"),
+        ([IMPORT], {(SERVE, "A"): Reply(("10.22.4.9",), ttl=30)}, "stale", "It may be cached for 30 s"),
+        ([IMPORT], {(SERVE, "A"): Reply(silent=True)}, "error", "No answer within 0.1 s."),
+    ],
+)
+def test_each_cause_as_a_server_shows_it(serve, imports, replies, verdict, says):
+    _verification, rows = verify(
+        FakeCluster(imports, serve({**RIGHT, **replies})),
+        services=[{"namespace": "default", "name": "serve"}],
+        timeout=0.1,
+    )
+    row = next(one for one in rows if one["name"] == SERVE and one["type"] == "A")
+    assert (row["verdict"], says in row["cause"]) == (verdict, True), row["cause"]
+
+
 def test_services_are_those_of_the_cluster(serve):
     services = [
         {"namespace": "default", "name": "serve", "to_clusters": ["member2"]},
@@ -162,14 +193,14 @@ def test_waits_until_the_answer_is_right(serve):
         return asked(connection)
 
     server.serve_one = serve_one
-    _verification, rows = verify(cluster, timeout=10)
+    _verification, rows = verify(cluster, wait=10)
     assert all(row["ok"] for row in rows)
     assert server.asked.count((SERVE, "A")) == 4
 
 
 def test_gives_up_after_the_time_and_says_that_no_cache_explains_it(serve):
     cluster = FakeCluster([IMPORT], serve({**RIGHT, (SERVE, "A"): Reply(("10.22.4.9",), ttl=0)}))
-    _verification, rows = verify(cluster, timeout=0.2)
+    _verification, rows = verify(cluster, wait=0.2)
     (wrong,) = [row for row in rows if not row["ok"]]
     assert wrong["verdict"] == "stale"
     assert "longer than it may be cached" in wrong["cause"]
