@@ -17,13 +17,13 @@ __all__ = ["Corefile", "CorefileError", "describe", "parse", "plugins_used", "re
 
 
 def plugins_used(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """For each server block its ``line``, ``keys`` and ``plugins`` (sorted names), to be checked against ``coredns
+    """For each server block its ``line``, ``zones`` (as written, with ports) and ``plugins`` (sorted names), to be checked against ``coredns
     -plugins``.
     """
     return [
         {
             "line": block.line,
-            "keys": [key.token.text for key in block.keys],
+            "zones": [key.token.text for key in block.keys],
             "plugins": sorted({directive.name for directive in block.directives}),
         }
         for block in corefile.blocks
@@ -43,13 +43,13 @@ def zones_served(corefile: Corefile) -> list[dict[str, t.Any]]:
 
 
 def describe(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """The server blocks as plain data: ``line``, ``keys``, and each plugin's ``name``, ``line``, ``args`` and
+    """The server blocks as plain data: ``line``, ``zones`` (as written, with ports), and each plugin's ``name``, ``line``, ``args`` and
     ``options``.
     """
     return [
         {
             "line": block.line,
-            "keys": [key.token.text for key in block.keys],
+            "zones": [key.token.text for key in block.keys],
             "plugins": [
                 {
                     "name": directive.name,

@@ -214,7 +214,8 @@ def _take_away(
         if not service.mode:
             _check_adoptable(service, want)
         block, directive = service.block, service.directive
-        assert directive is not None
+        if directive is None:
+            raise AssertionError(f"a service of zone {want.zone} that no directive gives")
         if service.placement == "separate":
             if any(key.zones != [zone] for key in block.keys):
                 raise CorefileError(

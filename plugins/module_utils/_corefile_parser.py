@@ -508,6 +508,8 @@ def zones_of(host: str) -> list[str]:
         except ValueError:
             pass
         else:
+            if host.startswith(":") or (host.startswith("0") and ":" in host):
+                return []
             step = 8 if network.version == 4 else 4
             border = -(-network.prefixlen // step) * step
             return [_reverse(part, border // step) for part in network.subnets(new_prefix=border)]

@@ -262,10 +262,9 @@ def _fit(decision: Decision, wanted: Import, max_ips: int) -> Decision:
     """Normal form: no address that is refused, none twice, the families in the import's order, as many as the CRD
     takes.
     """
-    assert decision.ips is not None
     good: list[str] = []
     refused: list[str] = []
-    for address in decision.ips:
+    for address in decision.ips or ():
         why = refusal(address)
         if why:
             refused.append(why)

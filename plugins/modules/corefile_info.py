@@ -65,7 +65,7 @@ blocks:
       description: Where the block begins, counted from 1.
       type: int
       sample: 1
-    keys:
+    zones:
       description: Its zones and ports as they are written.
       type: list
       elements: str
