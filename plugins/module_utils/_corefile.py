@@ -17,8 +17,9 @@ __all__ = ["Corefile", "CorefileError", "describe", "parse", "plugins_used", "re
 
 
 def plugins_used(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """For each server block its ``line``, ``zones`` (as written, with ports) and ``plugins`` (sorted names), to be checked against ``coredns
-    -plugins``.
+    """For each server block its ``line``, ``zones`` (as written, with ports) and ``plugins`` (sorted names).
+
+    To be checked against ``coredns -plugins``.
     """
     return [
         {
@@ -43,8 +44,9 @@ def zones_served(corefile: Corefile) -> list[dict[str, t.Any]]:
 
 
 def describe(corefile: Corefile) -> list[dict[str, t.Any]]:
-    """The server blocks as plain data: ``line``, ``zones`` (as written, with ports), and each plugin's ``name``, ``line``, ``args`` and
-    ``options``.
+    """The server blocks as plain data.
+
+    Each has ``line``, ``zones`` (as written, with ports), and each plugin's ``name``, ``line``, ``args`` and ``options``.
     """
     return [
         {
