@@ -387,7 +387,8 @@ class _Parser:
         self.cursor -= 1
 
     def _read(self, pattern: str, source: Token) -> list[Token]:
-        assert self._files is not None
+        if self._files is None:
+            raise AssertionError("imports are read only where there are files to read")
         glob = posixpath.join(posixpath.dirname(source.file or self._path), pattern)
         if glob.count("*") > 1 or glob.count("?") > 1 or ("[" in glob and "]" in glob):
             raise self._error(f"import takes one wildcard, {pattern} has more")
