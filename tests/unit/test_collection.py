@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""What must agree between files of the collection."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
+MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
+PYTHON = sorted(path.relative_to(CHECKOUT).with_suffix("") for path in (CHECKOUT / "plugins").rglob("*.py"))
+AUTH_FRAGMENT = "kubernetes.core.k8s_auth_options"
+
+
+def load(path: str) -> t.Any:
+    return yaml.safe_load((CHECKOUT / path).read_text())
+
+
+def documentation(module: str) -> dict[str, t.Any]:
+    return yaml.safe_load(importlib.import_module(f"ansible_collections.clusterset.dns.plugins.modules.{module}").DOCUMENTATION)
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=str)
+def test_every_plugin_can_be_imported(path: Path) -> None:
+    importlib.import_module(f"ansible_collections.clusterset.dns.{'.'.join(path.parts)}")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_the_documented_options(role: str) -> None:
+    """An option without a default is one that must be given: it says so, and defaults hold nothing else."""
+    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load(f"roles/{role}/defaults/main.yml") or {}
+    assert sorted(defaults) == sorted(name for name, option in options.items() if not option.get("required"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_of_a_role_bear_its_name(role: str) -> None:
+    variables = CHECKOUT / "roles" / role / "vars" / "main.yml"
+    names = [*(load(f"roles/{role}/defaults/main.yml") or {}), *(yaml.safe_load(variables.read_text()) if variables.exists() else {})]
+    assert [name for name in names if not name.startswith((f"{role}_", f"__{role}_"))] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_other_ways_into_a_role_take_its_options(role: str) -> None:
+    """Each entry point is a file of tasks, and its options are among the role's."""
+    specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    for entry, spec in specs.items():
+        assert (CHECKOUT / "roles" / role / "tasks" / f"{entry}.yml").exists()
+        assert set(spec.get("options", {})) <= set(specs["main"]["options"])
+
+
+def test_the_action_group_holds_the_modules_that_take_all_of_its_options() -> None:
+    """module_defaults hands every member all authentication options: one that refuses them fails for each user of the group."""
+    members = [name for name in load("meta/runtime.yml")["action_groups"]["clusterset"] if isinstance(name, str)]
+    takes_them = [name for name in MODULES if AUTH_FRAGMENT in documentation(name).get("extends_documentation_fragment", [])]
+    assert sorted(members) == takes_them
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_say_how_they_behave(module: str) -> None:
+    attributes = documentation(module)["attributes"]
+    assert {"check_mode", "diff_mode", "idempotent"} <= set(attributes)
+    for name, attribute in attributes.items():
+        assert attribute["support"] in ("full", "none", "N/A") or attribute.get("details"), f"{name} says nothing of what is missing"
