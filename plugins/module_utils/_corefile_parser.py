@@ -41,6 +41,9 @@ _SCHEMES = {"tls": "853", "dns": DEFAULT_PORT, "quic": "853", "grpc": "443", "ht
 # CoreDNS's own limit (maxSnippetExpansions); older versions have none and never end.
 _MOST_EXPANSIONS = 10_000
 _MOST_TOKENS = 1_000_000
+# CoreDNS has no limit for these: a variable whose value names the variable makes it hang.
+_MOST_REFERENCES = 1000
+_LONGEST_WORD = 1_000_000
 
 
 class CorefileError(ValueError):
@@ -413,6 +416,7 @@ class _Parser:
         if self._env is None:
             self.env_left = self.env_left or _has_reference(word)
             return word
+        replaced = 0
         for opening, closing in (("{%", "%}"), ("{$", "}")):
             at = word.find(opening)
             while at != -1:
@@ -421,7 +425,8 @@ class _Parser:
                     break
                 reference = word[at : end + len(closing)]
                 word = word.replace(reference, self._env.get(reference[len(opening) : -len(closing)], ""))
-                if len(word) > _MOST_TOKENS:
+                replaced += 1
+                if replaced > _MOST_REFERENCES or len(word) > _LONGEST_WORD:
                     raise self._error("an environment variable names itself")
                 at = word.find(opening)
         return word
