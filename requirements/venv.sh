@@ -4,7 +4,7 @@
 #
 # Usage: venv.sh FOLDER [VERSION [REQUIREMENTS]]
 # Makes a virtual environment of that Python (the newest found unless said) with what the file lists (unless said: the lock of that Python,
-# or the ranges where there is none). Does nothing where it is up to date, begins anew where an earlier run was cut off.
+# or the ranges where there is none). Does nothing where it is up to date, adds what changed, begins anew where an earlier run was cut off.
 set -eu
 
 folder=$1 version=${2:-} requirements=${3:-}
@@ -16,9 +16,13 @@ wanted() { # all that was asked for, as one hash
   { echo "$version $requirements"; cat "$here"/*.txt; } | sha256sum
 }
 
-if [ -x "$folder/bin/python" ] && [ "$(cat "$folder/.complete" 2>/dev/null)" = "$(wanted)" ] && "$folder/bin/python" -c ''; then
-  exit 0
-fi
+up_to_date() { [ "$(cat "$folder/.complete" 2>/dev/null)" = "$(wanted)" ] && "$folder/bin/python" -c '' 2>/dev/null; }
+
+up_to_date && exit 0
+mkdir -p "$(dirname "$folder")"
+exec 9>"$folder.lock"
+flock 9
+up_to_date && exit 0
 
 python=$("$here/find-python.sh" ${version:+"$version"})
 found=$("$python" -c 'import sys; print("{}.{}".format(*sys.version_info))')
@@ -38,8 +42,11 @@ fi
 
 say "installing $(basename "${requirements:-$lock}") with Python $found, a minute or two"
 started=$(date +%s)
-rm -rf "$folder"
-"$python" -m venv "$folder"
+if [ ! -e "$folder/.complete" ] || [ "$("$folder/bin/python" -c 'import sys; print("{}.{}".format(*sys.version_info))')" != "$found" ]; then
+  rm -rf "$folder"
+  "$python" -m venv "$folder"
+fi
+rm -f "$folder/.complete"
 "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "${requirements:-$lock}"
 wanted >"$folder/.complete"
 say "ready after $(($(date +%s) - started)) s"
