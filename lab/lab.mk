@@ -14,3 +14,7 @@ lab: venv ## A fleet of kind clusters with Karmada on this machine
 .PHONY: lab-down
 lab-down: venv ## Remove that fleet
 	@$(LAB_RUN) down.yml
+
+.PHONY: lab-registry
+lab-registry: venv ## A registry on localhost:5000 with images of the lab, to try LAB="-e lab_registry=localhost:5000"
+	@$(LAB_RUN) registry.yml

@@ -52,6 +52,7 @@ class CallbackModule(DefaultCallback):
         self._task_begun = self._begun
         self._task_wall = time.time()
         self._spoken = self._begun
+        self._announced = True
         self._ended = threading.Event()
         cache = os.environ.get("CLUSTERSET_LAB_CACHE") or os.path.expanduser("~/.cache/clusterset-lab")
         self._logs = os.path.join(cache, "log", "*.log")
@@ -64,6 +65,8 @@ class CallbackModule(DefaultCallback):
     def _beat(self) -> None:
         while not self._ended.wait(1):
             now = time.monotonic()
+            if not self._announced and now - self._task_begun >= 1:
+                self._announce()
             if self._task_name and now - self._spoken >= HEARTBEAT:
                 logs = [path for path in glob.glob(self._logs) if os.path.getmtime(path) >= self._task_wall]
                 detail = ""
@@ -102,7 +105,7 @@ class CallbackModule(DefaultCallback):
             self._say(f"{clock(time.monotonic() - self._begun):>6}  {self._task_name}")
 
     def v2_runner_on_start(self, host, task) -> None:
-        """Tasks with a condition are announced here too; a skipped one takes no time, and its line tells what was not needed."""
+        """A task with a condition is announced when it changed something or takes longer than a second: it may be skipped."""
 
     def _finished(self, result) -> None:
         took = time.monotonic() - self._task_begun

@@ -13,6 +13,7 @@ options:
   network: {description: Docker's network of the nodes., type: str, required: true}
   settings: {description: The settings that the fleet must have been made from., type: dict, required: true}
   sources: {description: "Files and folders of which the same holds.", type: list, elements: path, required: true}
+  fingerprint: {description: "Hash of settings and sources as they were when the work began, where they may have changed since.", type: str}
 author: clusterset.dns contributors
 """
 
@@ -76,7 +77,9 @@ def look(cluster: dict, clusters: list[dict], network: str) -> dict:
         if node.note("address") != address:
             problem = f"Cluster {node.name} was not completed, or came back with another address."
         return {
-            "problem": problem, "address": address, "routes": routes,
+            "problem": problem,
+            "address": address,
+            "routes": routes,
             "kubeconfig": kubeconfig(node, ADMIN, f"https://{address}:6443"),
         }
     except NodeError as exc:
@@ -106,11 +109,12 @@ def main() -> None:
             "network": {"type": "str", "required": True},
             "settings": {"type": "dict", "required": True},
             "sources": {"type": "list", "elements": "path", "required": True},
+            "fingerprint": {"type": "str"},
         },
         supports_check_mode=True,
     )
     clusters = module.params["clusters"]
-    fingerprint = fingerprint_of(module.params["settings"], module.params["sources"])
+    fingerprint = module.params["fingerprint"] or fingerprint_of(module.params["settings"], module.params["sources"])
     names = [cluster["name"] for cluster in clusters]
     if not shutil.which("docker"):
         module.exit_json(changed=False, problems=["Docker is not installed."], kubeconfigs={}, images="", fingerprint=fingerprint)

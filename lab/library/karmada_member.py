@@ -68,7 +68,11 @@ class Member:
         cluster = self.registered()
         # Karmada knows a cluster by the UID of its kube-system.
         uid = self.node.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}").stdout.decode()
-        if cluster and (cluster["spec"].get("id") != uid or cluster["spec"].get("apiEndpoint") != self.endpoint or "deletionTimestamp" in cluster["metadata"]):
+        if cluster and (
+            cluster["spec"].get("id") != uid
+            or cluster["spec"].get("apiEndpoint") != self.endpoint
+            or "deletionTimestamp" in cluster["metadata"]
+        ):
             self.remove()
             actions.append("unjoined, for Karmada knew another cluster under its name")
             cluster = None

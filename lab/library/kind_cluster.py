@@ -42,7 +42,7 @@ import tarfile
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.lab_node import Node, NodeError, run
+from ansible.module_utils.lab_node import ADMIN, Node, NodeError, run
 
 
 def load_image(image: str, archive: str | None) -> str:
@@ -100,9 +100,32 @@ def create(node: Node, params: dict, spec: str) -> None:
         with open(config, "w", encoding="utf-8") as file:
             json.dump(params["config"], file)
         run(
-            params["kind"], "create", "cluster", "--name", node.name, "--image", params["image"], "--config", config,
-            "--kubeconfig", os.path.join(folder, "kubeconfig"), timeout=420,
+            params["kind"],
+            "create",
+            "cluster",
+            "--name",
+            node.name,
+            "--image",
+            params["image"],
+            "--config",
+            config,
+            "--kubeconfig",
+            os.path.join(folder, "kubeconfig"),
+            timeout=420,
         )
+    # Pods that start before kube-proxy has its rules lose their first connection to the API server, and half a minute with it.
+    node.execute(
+        "kubectl",
+        "--kubeconfig",
+        ADMIN,
+        "--namespace",
+        "kube-system",
+        "rollout",
+        "status",
+        "daemonset/kube-proxy",
+        "--timeout=90s",
+        timeout=120,
+    )
     for path, text in params["files"].items():
         node.execute("tee", path, stdin=text.encode())
     trouble = node.wait(120)
@@ -115,7 +138,9 @@ def create(node: Node, params: dict, spec: str) -> None:
 def present(params: dict) -> dict:
     """Have the cluster, by the least that does."""
     node = Node(params["name"])
-    wanted = json.dumps([params["config"], params["files"], params["image"], os.path.basename(os.path.dirname(params["archive"] or ""))], sort_keys=True)
+    wanted = json.dumps(
+        [params["config"], params["files"], params["image"], os.path.basename(os.path.dirname(params["archive"] or ""))], sort_keys=True
+    )
     spec = hashlib.sha256(wanted.encode()).hexdigest()
     actions, reason = revive(node, params["network"], spec, params["timeout"])
     if reason:

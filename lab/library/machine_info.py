@@ -38,7 +38,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 CAP_SYS_RESOURCE = 24
 # Program to the Debian package that has it.
-PACKAGES = {"debootstrap": "debootstrap", "setpriv": "util-linux", "ip": "iproute2", "iptables": "iptables", "dockerd": "docker.io", "flock": "util-linux"}
+PACKAGES = {
+    "debootstrap": "debootstrap",
+    "setpriv": "util-linux",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "dockerd": "docker.io",
+    "flock": "util-linux",
+}
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 

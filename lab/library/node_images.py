@@ -45,7 +45,18 @@ def main() -> None:
             if node.note(note) == content:
                 continue
             run("docker", "cp", archive, f"{node.container}:/var/tmp/images.tar", timeout=300)
-            node.execute("ctr", "--namespace", "k8s.io", "images", "import", "--digests", "--snapshotter", "overlayfs", "/var/tmp/images.tar", timeout=300)
+            node.execute(
+                "ctr",
+                "--namespace",
+                "k8s.io",
+                "images",
+                "import",
+                "--digests",
+                "--snapshotter",
+                "overlayfs",
+                "/var/tmp/images.tar",
+                timeout=300,
+            )
             node.execute("rm", "/var/tmp/images.tar")
             node.write_note(note, content)
             imported.append(content)

@@ -23,8 +23,12 @@ def run(*argv: str, stdin: bytes | None = None, check: bool = True, timeout: flo
     """Run a command that cannot outlive this process."""
     try:
         done = subprocess.run(
-            ["setpriv", "--pdeathsig", "KILL", *argv], input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True, timeout=timeout, check=False,
+            ["setpriv", "--pdeathsig", "KILL", *argv],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired as exc:
         if not check:
