@@ -64,8 +64,10 @@ def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, e
     before = parse(text, imports=imports, env=env)
     ours = regions(before, want.zone)
     base, place = without(before, ours)
-    plain = parse(base, imports=imports, env=env) if ours else before
-    same(before, ours, plain)
+    plain = before
+    if ours:
+        plain = parse(base, imports=imports, env=env)
+        same(before, ours, plain)
 
     notes: list[str] = []
     adopted = False

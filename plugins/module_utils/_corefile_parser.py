@@ -154,7 +154,7 @@ class Import(t.NamedTuple):
 @dataclasses.dataclass(slots=True, eq=False)
 class Corefile:
     """A parsed Corefile. ``unseen`` are imports of files that were not given, ``env`` whether variables were left as
-    they are.
+    they are. ``by_port`` are the blocks that serve plain DNS on a port, each with its zones there.
     """
 
     text: str
@@ -164,6 +164,7 @@ class Corefile:
     unseen: list[Import]
     env: bool
     serial: list[dict[str, t.Any]]
+    by_port: dict[str, list[tuple[Block, list[str]]]]
 
     def route(self, name: str, port: str) -> list[Block]:
         """The blocks that CoreDNS may hand a name to on a port: those with the longest matching zone.
@@ -172,8 +173,8 @@ class Corefile:
         """
         best = 0
         found: list[Block] = []
-        for block in self.blocks:
-            length = max((len(zone) for zone in block.zones_on(port) if covers(zone, name)), default=0)
+        for block, zones in self.by_port.get(port, []):
+            length = max((len(zone) for zone in zones if covers(zone, name)), default=0)
             if length > best:
                 best, found = length, [block]
             elif length and length == best:
@@ -212,7 +213,11 @@ def parse(
         raise CorefileError("a quote is opened and never closed.", lexed.unterminated)
     parser = _Parser(lexed.tokens, imports, env, path)
     parser.parse_all()
-    return Corefile(text, parser.blocks, parser.snippets, lexed.comments, parser.unseen, parser.env_left, parser.serial)
+    by_port: dict[str, list[tuple[Block, list[str]]]] = {}
+    for block in parser.blocks:
+        for port in dict.fromkeys(key.port for key in block.keys if key.scheme == "dns"):
+            by_port.setdefault(port, []).append((block, block.zones_on(port)))
+    return Corefile(text, parser.blocks, parser.snippets, lexed.comments, parser.unseen, parser.env_left, parser.serial, by_port)
 
 
 class _Parser:

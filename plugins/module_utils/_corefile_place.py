@@ -123,7 +123,7 @@ class ConfigMap:
     def restored(self, text: str) -> bool | None:
         """Whether ``text`` is what was there before the first change; None where that was not recorded."""
         recorded = self._originals.get(self.key)
-        return None if recorded is None else recorded == _sha512(text)
+        return None if recorded is None else recorded in ((_sha512(text), "") if text == "" else (_sha512(text),))
 
     def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
         """Write the key.

@@ -75,7 +75,7 @@ def listeners(corefile: Corefile, cluster_domain: str, only: int | None = None) 
     """Where a zone has to be served: on the ports on which the cluster domain is, or on ``only`` that one."""
     domain = normal(cluster_domain)
     found = []
-    for port in dict.fromkeys(key.port for block in corefile.blocks for key in block.keys if key.scheme == "dns"):
+    for port in corefile.by_port:
         for block in corefile.route(domain, port):
             key = max(
                 (key for key in block.keys if key.scheme == "dns" and key.port == port),
@@ -105,8 +105,8 @@ def services(corefile: Corefile, name: str, where: list[Listener], *, strict: bo
         if len(kubernetes := block.named("kubernetes")) > 1:
             raise CorefileError("a server block has the kubernetes plugin twice, which CoreDNS refuses.", kubernetes[1].line)
     for port in dict.fromkeys(listener.port for listener in where):
-        for block in corefile.blocks if strict else []:
-            for below in block.zones_on(port):
+        for block, zones in corefile.by_port.get(port, []) if strict else []:
+            for below in zones:
                 if below != zone and covers(zone, below):
                     raise CorefileError(f"a server block of {below.removesuffix('.')} takes a part of {name} away.", block.line)
         for block in corefile.route(zone, port):
