@@ -63,7 +63,7 @@ def corefiles(draw: st.DrawFn) -> str:
     """A Corefile with one block for the cluster domain, in any of the forms that CoreDNS reads."""
     eol = draw(EOLS)
     lines: list[str] = list(draw(st.sampled_from([[], ["# by hand", ""], ["(common) {", "errors", "}"]])))
-    blocks = [(draw(OTHER_KEYS), draw(st.lists(STANZAS, max_size=2))) for _ in range(draw(st.integers(0, 2)))]
+    blocks = [(draw(OTHER_KEYS), draw(st.lists(STANZAS, max_size=2))) for _number in range(draw(st.integers(0, 2)))]
     stanzas = draw(st.lists(STANZAS, max_size=5))
     stanzas.insert(draw(st.integers(0, len(stanzas))), draw(KUBERNETES))
     blocks.insert(draw(st.integers(0, len(blocks))), (draw(KEYS), stanzas))
@@ -81,7 +81,7 @@ def corefiles(draw: st.DrawFn) -> str:
     return mark + eol.join(line.replace("\n", eol) for line in lines) + draw(st.sampled_from(["", eol, eol * 3]))
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=corefiles(), first=EDITS, second=EDITS)
 def test_there_and_back(text: str, first: Edit, second: Edit) -> None:
     """Whatever is asked, in whatever order: idempotent, independent of what was asked before, and undone byte for byte."""
@@ -138,7 +138,7 @@ SOUP = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(text=SOUP, want=EDITS)
 def test_rubbish_is_refused_or_comes_back(text: str, want: Edit) -> None:
     """No text makes the editor fail otherwise than with its own error, or lose a byte."""
@@ -152,7 +152,7 @@ def test_rubbish_is_refused_or_comes_back(text: str, want: Edit) -> None:
     assert edit(present.text, want).changed is False
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=st.text(st.sampled_from(list('{}"\\# \n\r\tab,.\u00a0\u2028\ufeff')), max_size=40))
 def test_every_token_stands_where_it_says(text: str) -> None:
     """Between the tokens and comments is nothing but white space, so that what is cut and inserted there cuts no word."""
