@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile import parse
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import edit, how_served
@@ -45,28 +47,28 @@ def test_it_ends_as_the_index_says(case: Case, placement: str) -> None:
     assert result.changed is (result.text != case.text)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("how", VARIANTS)
 @pytest.mark.parametrize(("case", "placement"), EDITED)
-def test_present_twice_and_absent(case: Case, placement: str, how: str, mode: str) -> None:
-    text, base = variant(case.text, how), variant(case.base, how)
-    if how == "no final newline" and base != text and case.text.startswith(case.base):
-        base = case.base  # what is taken away was the end of the file
-    want = case.edit(placement=placement, **({} if case.options.get("adopt") else MODES[mode]))
-    present = edit(text, want, **case.seen)
-    assert present.changed
+def test_present_twice_and_absent(case: Case, placement: str) -> None:
+    for how, mode in itertools.product(VARIANTS, MODES):
+        said = f"{how}, mode {mode}"
+        text, base = variant(case.text, how), variant(case.base, how)
+        if how == "no final newline" and base != text and case.text.startswith(case.base):
+            base = case.base  # what is taken away was the end of the file
+        want = case.edit(placement=placement, **({} if case.options.get("adopt") else MODES[mode]))
+        present = edit(text, want, **case.seen)
+        assert present.changed, said
 
-    served = how_served(parse(present.text, **case.seen), ZONE, cluster_domain=want.cluster_domain)
-    assert served is not None
-    assert (served["mode"], served["placement"], served["ours"]) == (want.mode, placement, True)
+        served = how_served(parse(present.text, **case.seen), ZONE, cluster_domain=want.cluster_domain)
+        assert served is not None, said
+        assert (served["mode"], served["placement"], served["ours"]) == (want.mode, placement, True), said
 
-    again = edit(present.text, want, **case.seen)
-    assert (again.changed, again.text) == (False, present.text)
+        again = edit(present.text, want, **case.seen)
+        assert (again.changed, again.text) == (False, present.text), said
 
-    absent = edit(present.text, case.edit(state="absent", adopt=False), **case.seen)
-    assert absent.changed
-    assert absent.text == base
-    assert edit(absent.text, case.edit(state="absent", adopt=False), **case.seen).changed is False
+        absent = edit(present.text, case.edit(state="absent", adopt=False), **case.seen)
+        assert absent.changed, said
+        assert absent.text == base, said
+        assert edit(absent.text, case.edit(state="absent", adopt=False), **case.seen).changed is False, said
 
 
 @pytest.mark.parametrize(
