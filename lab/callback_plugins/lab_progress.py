@@ -132,6 +132,8 @@ class CallbackModule(DefaultCallback):
         data = getattr(result, "result", None) or result._result
         if data.get("changed"):
             self._announce()
+            if data.get("_ansible_no_log"):
+                return
             label = self._get_item_label(data)
             if isinstance(label, dict):
                 label = label.get("name", "")

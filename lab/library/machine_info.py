@@ -26,6 +26,7 @@ withheld: {description: Whether CAP_SYS_RESOURCE is withheld., type: bool, retur
 systemd: {description: Whether systemd runs here., type: bool, returned: success}
 engine: {description: "Whether Docker answers, and its default runtime.", type: dict, returned: success}
 clusters: {description: Names of the kind clusters whose nodes run., type: list, elements: str, returned: success}
+inotify: {description: How many inotify instances a user may have., type: int, returned: success}
 missing: {description: Debian packages to be installed., type: list, elements: str, returned: success}
 programs: {description: "Paths of programs that were found.", type: dict, returned: success}
 """
@@ -79,8 +80,11 @@ def main() -> None:
     programs = {name: shutil.which(name, path=PATH) or "" for name in [*PACKAGES, "go", "docker", "apt-get"]}
     # Any Docker will do: Debian's engine is only installed where none answers.
     missing = sorted({package for name, package in PACKAGES.items() if not programs[name] and not (name == "dockerd" and answers)})
+    with open("/proc/sys/fs/inotify/max_user_instances", encoding="ascii") as file:
+        inotify = int(file.read())
     module.exit_json(
         changed=False,
+        inotify=inotify,
         root=os.geteuid() == 0,
         memory_gib=round(int(field("/proc/meminfo", "MemAvailable")) / 2**20, 1),
         disk_gib=round(min(free(module.params["cache"]), free("/var/lib/docker")), 1),
