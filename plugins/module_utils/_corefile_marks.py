@@ -127,7 +127,7 @@ def without(corefile: Corefile, ours: list[Region]) -> tuple[str, int | None]:
             cuts.append(_own_braces(text, directive, region) or (region.start, region.end))
             continue
         blocks = [block for block in corefile.blocks if region.holds(block.keys[0].token)]
-        if len(blocks) > 1 or any(zone != normal(region.zone) for block in blocks for key in block.keys for zone in key.zones):
+        if any(zone != normal(region.zone) for block in blocks for key in block.keys for zone in key.zones):
             raise CorefileError(f"between the marks of {region.zone} stands a server block of another zone. Move it out.", region.line)
         if blocks:
             block_at = region.start

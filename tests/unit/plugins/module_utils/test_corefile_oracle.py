@@ -16,7 +16,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import pa
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_lexer import lex
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser import CorefileError
-from ansible_collections.clusterset.dns.tests.unit.plugins.module_utils.corefile_corpus import CASES, VARIANTS, Case, variant
+from ansible_collections.clusterset.dns.tests.unit.plugins.module_utils.corefile_corpus import CASES, ODD_TEXTS, VARIANTS, Case, variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -198,6 +198,11 @@ def _words(answer: dict[str, t.Any]) -> list[tuple[list[str], dict[str, list[str
 @given(text=SOUP, imports=FILES, env=ENV)
 def test_any_text_is_read_as_coredns_reads_it(oracle: Oracle, text: str, imports: dict[str, str], env: dict[str, str]) -> None:
     agree(oracle, text, imports, env)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=repr)
+def test_an_odd_text_is_read_as_coredns_reads_it(oracle: Oracle, text: str) -> None:
+    agree(oracle, text)
 
 
 def test_the_oracle_refuses_and_accepts(oracle: Oracle) -> None:
