@@ -54,4 +54,6 @@ bench: lab ## Measurements beside their peers, one JSON object a line (BENCH=NAM
 docs: venv ## The reference of all plugins and roles as HTML, in .cache/docs
 	@mkdir -p .cache/docs
 	@antsibull-docs sphinx-init --use-current --dest-dir .cache/docs --squash-hierarchy --lenient clusterset.dns
-	@cd .cache/docs && pip install --quiet --requirement requirements.txt && ./build.sh
+	@requirements/venv.sh .cache/docs/venv "" .cache/docs/requirements.txt
+	@cd .cache/docs && PATH="$(CURDIR)/.cache/docs/venv/bin:$$PATH" ./build.sh
+	@echo "$(CURDIR)/.cache/docs/build/html/index.html"
