@@ -178,3 +178,9 @@ def test_text_that_is_no_text() -> None:
 def test_an_error_in_an_imported_file_says_so() -> None:
     with pytest.raises(CorefileError, match=r"line 2: a closing brace has no opening one \(in /etc/coredns/extra, line 1\)"):
         parse(". {\n    import extra\n}\n", imports={"extra": "errors }\n"})
+
+
+def test_an_empty_snippet_is_a_snippet() -> None:
+    """It is not looked for as a file, so there is nothing that could not be followed."""
+    corefile = parse("(none) {\n}\n. {\n    import none\n    errors\n}\n", imports={})
+    assert [directive.name for directive in corefile.blocks[0].directives] == ["errors"]
