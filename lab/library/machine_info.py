@@ -28,6 +28,7 @@ engine: {description: "Whether Docker answers, and its default runtime.", type: 
 clusters: {description: Names of the kind clusters whose nodes run., type: list, elements: str, returned: success}
 inotify: {description: How many inotify instances a user may have., type: int, returned: success}
 missing: {description: Debian packages to be installed., type: list, elements: str, returned: success}
+stale: {description: Pid files of a Docker engine that is gone., type: list, elements: str, returned: success}
 programs: {description: "Paths of programs that were found.", type: dict, returned: success}
 """
 
@@ -47,6 +48,7 @@ PACKAGES = {
     "dockerd": "docker.io",
     "flock": "util-linux",
 }
+PID_FILES = {"/var/run/docker.pid": "dockerd", "/var/run/docker/containerd/containerd.pid": "containerd"}
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -61,6 +63,20 @@ def free(path: str) -> float:
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return shutil.disk_usage(path).free / 2**30
+
+
+def stale(path: str, program: str) -> bool:
+    """Whether a pid file is left from a program that was killed; its number may be another process's today, or that of a zombie."""
+    try:
+        with open(path, encoding="ascii") as file:
+            pid = int(file.read())
+    except (OSError, ValueError):
+        return os.path.exists(path)
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return program.encode() not in file.read()
+    except OSError:
+        return True
 
 
 def docker(*argv: str) -> tuple[int, str]:
@@ -93,6 +109,7 @@ def main() -> None:
         engine={"answers": answers, "runtime": runtime},
         clusters=sorted(set(running.split())),
         missing=missing,
+        stale=[path for path, program in PID_FILES.items() if stale(path, program)],
         programs=programs,
     )
 
