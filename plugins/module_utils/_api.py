@@ -263,6 +263,30 @@ class Cluster:
                 missing.append(dict(right))
         return missing
 
+    def denied(self, namespace: str, service_account: str, rights: t.Iterable[t.Mapping[str, str]]) -> list[dict[str, str]] | None:
+        """Those of ``rights`` (see :meth:`can_i`) that a service account does not have; None where the caller may not ask."""
+        groups = ["system:authenticated", "system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+        missing = []
+        for right in rights:
+            review = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SubjectAccessReview",
+                "spec": {
+                    "user": f"system:serviceaccount:{namespace}:{service_account}",
+                    "groups": groups,
+                    "resourceAttributes": dict(right),
+                },
+            }
+            try:
+                answer = self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+            except ApiError as error:
+                if error.status == http.client.FORBIDDEN:
+                    return None
+                raise
+            if not answer["status"]["allowed"]:
+                missing.append(dict(right))
+        return missing
+
     def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
         """Connect to a port of a pod through the API server (WebSocket, as ``kubectl port-forward`` does).
 

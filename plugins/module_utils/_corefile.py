@@ -43,6 +43,19 @@ def zones_served(corefile: Corefile) -> list[dict[str, t.Any]]:
     ]
 
 
+def port_of(corefile: Corefile, name: str) -> int:
+    """The port of the server block that a DNS question for ``name`` is answered by, the first of those that would do; 53
+    where none would.
+    """
+    name = f".{name.rstrip('.').lower()}"
+    fitting = [
+        (len(one["zone"]), one["port"])
+        for one in zones_served(corefile)
+        if one["scheme"] == "dns" and (one["zone"] == "." or name.endswith(f".{one['zone'].lower()}"))
+    ]
+    return max(fitting, key=lambda pair: pair[0])[1] or 53 if fitting else 53
+
+
 def describe(corefile: Corefile) -> list[dict[str, t.Any]]:
     """The server blocks as plain data.
 

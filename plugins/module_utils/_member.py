@@ -35,6 +35,12 @@ def text(version: t.Sequence[int] | None) -> str:
     return ".".join(map(str, version)) if version else "unknown"
 
 
+def container(deployment: Object) -> dict[str, t.Any]:
+    """The container that runs CoreDNS: the one of that name, else the first."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return next((one for one in containers if one["name"] == "coredns"), containers[0])
+
+
 def coredns(deployment: Object) -> dict[str, t.Any]:
     """What matters of the Deployment that runs CoreDNS.
 
@@ -43,22 +49,21 @@ def coredns(deployment: Object) -> dict[str, t.Any]:
         Corefile comes from elsewhere).
     """
     metadata, template = deployment["metadata"], deployment["spec"]["template"]["spec"]
-    containers = template["containers"]
-    container = next((one for one in containers if one["name"] == "coredns"), containers[0])
-    volume, key = _corefile_source(template, container)
+    runs = container(deployment)
+    volume, key = _corefile_source(template, runs)
     annotations = metadata.get("annotations") or {}
     return {
         "namespace": metadata["namespace"],
         "deployment": metadata["name"],
-        "container": container["name"],
-        "image": container["image"],
-        "version": text(image_version(container["image"])),
+        "container": runs["name"],
+        "image": runs["image"],
+        "version": text(image_version(runs["image"])),
         "service_account": template.get("serviceAccountName") or "default",
         "configmap": volume,
         "key": key,
         "replicas": deployment["spec"].get("replicas", 1),
         # what teardown puts back; remembered in the cluster, so that another machine can undo what this one did
-        "original_image": annotations.get(ORIGINAL_IMAGE, container["image"]),
+        "original_image": annotations.get(ORIGINAL_IMAGE, runs["image"]),
         "annotated": ORIGINAL_IMAGE in annotations,
         "rolled_out": _rolled_out(deployment),
         "paused": bool(deployment["spec"].get("paused")),
@@ -76,12 +81,12 @@ def _rolled_out(deployment: Object) -> bool:
     )
 
 
-def _corefile_source(template: Object, container: Object) -> tuple[str | None, str | None]:
+def _corefile_source(template: Object, runs: Object) -> tuple[str | None, str | None]:
     """Name and key of the ConfigMap that is mounted where ``-conf`` points."""
-    arguments = [*container.get("command", []), *container.get("args", [])]
+    arguments = [*runs.get("command", []), *runs.get("args", [])]
     path = next((arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word.lstrip("-") == "conf"), "Corefile")
     folder, _slash, file = path.rpartition("/")
-    for mount in container.get("volumeMounts", []):
+    for mount in runs.get("volumeMounts", []):
         volume = next((one for one in template.get("volumes", []) if one["name"] == mount["name"]), {})
         source = volume.get("configMap")
         if not source or mount["mountPath"].rstrip("/") not in (folder, path):

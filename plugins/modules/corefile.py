@@ -119,6 +119,17 @@ options:
         own, such as C(clusterset.server) in ConfigMap C(coredns-custom). O(state=absent) removes a key and a ConfigMap that were made so.
     type: bool
     default: false
+  proven:
+    description:
+      - The Corefile that this call is expected to make, as an earlier call in check mode returned it and M(clusterset.dns.coredns_proof)
+        proved it. If someone else has changed the Corefile since, so that another one would come out, the module fails and writes nothing.
+      - With O(restore), the Corefile that has to be there now.
+    type: str
+  restore:
+    description:
+      - Write this text instead of editing, that is RV(before) of an earlier call, to undo what that call did.
+      - The module fails and writes nothing where the Corefile is not O(proven) any more.
+    type: str
 notes:
   - A ConfigMap gets the annotation C(clusterset.dns/original-sha512) with the hash of the text before the first change. It goes with the
     last zone.
@@ -162,6 +173,17 @@ EXAMPLES = r"""
     zone: clusterset.local
     ttl: 1
 
+- name: Compute the Corefile without writing it
+  clusterset.dns.corefile:
+    zone: clusterset.local
+  check_mode: true
+  register: candidate
+
+- name: Write that Corefile and no other
+  clusterset.dns.corefile:
+    zone: clusterset.local
+    proven: "{{ candidate.corefile }}"
+
 - name: Take the zone out again
   clusterset.dns.corefile:
     zone: clusterset.local
@@ -169,6 +191,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+before:
+  description: The Corefile as it was. V(none) where there was none.
+  returned: success
+  type: str
 corefile:
   description: The Corefile as it is now, or would be in check mode. V(none) where there is none.
   returned: success
@@ -222,7 +248,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
     plugins_used,
     reload_hash,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, edit
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, Result, edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_marks import marked_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_place import (
     PLACE_ARG_SPEC,
@@ -247,7 +273,11 @@ ARGUMENT_SPEC = {
     "fallthrough": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
     "create": {"type": "bool", "default": False},
+    "proven": {},
+    "restore": {},
 }
+# What is no setting of the edit itself.
+_NO_EDIT = ("create", "proven", "restore")
 # How often a Corefile that someone else changed meanwhile is read and edited anew.
 _ATTEMPTS = 3
 
@@ -260,19 +290,27 @@ def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
         "cluster_domain": params["cluster_domain"],
         "forward_to": tuple(params["forward_to"]),
     }
-    fields.update({name: params[name] for name in ARGUMENT_SPEC if name not in ("create", *fields)})
+    fields.update({name: params[name] for name in ARGUMENT_SPEC if name not in (*_NO_EDIT, *fields)})
     want = Edit(**fields)
     seen = {"imports": params["imports"], "env": params["env"]}
     found = place.read()
     if found is None and want.state == "present" and not params["create"]:
         raise PlaceError(f"{place.label} does not exist. Say where the Corefile is, or set create to make it.")
     before = parse(found or "", **seen)
-    result = edit(before.text, want, **seen)
+    if params["restore"] is None:
+        result = edit(before.text, want, **seen)
+        unexpected = params["proven"] is not None and result.text != params["proven"]
+    else:
+        result = Result(params["restore"], changed=params["restore"] != before.text, adopted=False, notes=())
+        unexpected = result.changed and before.text != params["proven"]
+    if unexpected:
+        raise PlaceError(f"{place.label} was changed by someone else meanwhile; nothing was written. Run this again.")
     after = parse(result.text, **seen)
     first = bool(marked_zones(after)) and not marked_zones(before)
     last = bool(marked_zones(before)) and not marked_zones(after)
     answer = {
         "changed": result.changed,
+        "before": found,
         "corefile": None if found is None and not result.changed else result.text,
         "adopted": result.adopted,
         "restored": place.restored(result.text) if last else None,

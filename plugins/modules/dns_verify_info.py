@@ -67,6 +67,10 @@ options:
     description: The path of RV(urls).
     type: str
     default: /
+  only_health:
+    description: Ask only for the cluster's own name and whether the zone is served, and for no service.
+    type: bool
+    default: false
 notes:
   - The credentials need the verb C(list) on C(serviceimports). Where they may C(get) the Service C(default/kubernetes)
     and C(create) C(subjectaccessreviews), the comparison and the causes are more exact.
@@ -166,6 +170,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_timeout": {"type": "int", "default": 0},
     "wait_sleep": {"type": "float", "default": 1},
     "http_path": {"default": "/"},
+    "only_health": {"type": "bool", "default": False},
 }
 SERVICE_IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
 Rows = list[dict[str, t.Any]]
@@ -180,7 +185,7 @@ class Verification:
         self._zone: str = params["zone"]
         self._services = _dns.services_of(cluster.name, params["services"])
         # With services given of which none is for this cluster, none is verified; without any, all are.
-        self._only_health = bool(params["services"]) and not self._services
+        self._only_health = params["only_health"] or (bool(params["services"]) and not self._services)
         self._kubernetes_ips = self._read_kubernetes_ips()
         self._ttl = 0
         self.served = False
@@ -251,24 +256,11 @@ class Verification:
 
     def _denied(self, pods: Rows) -> tuple[str, ...] | None:
         """The verbs that the pods' service account may not use on ServiceImports; None where that cannot be asked."""
-        user = f"system:serviceaccount:{self._params['namespace']}:{pods[0]['service_account']}"
-        denied = []
-        for verb in ("list", "watch"):
-            right = {"verb": verb, "group": "multicluster.x-k8s.io", "resource": "serviceimports"}
-            review = {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SubjectAccessReview",
-                "spec": {"user": user, "groups": ["system:serviceaccounts"], "resourceAttributes": right},
-            }
-            try:
-                answer = self._cluster.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-            except ApiError as error:
-                if error.status == http.client.FORBIDDEN:
-                    return None
-                raise
-            if not answer["status"]["allowed"]:
-                denied.append(verb)
-        return tuple(denied)
+        rights = [
+            {"verb": verb, "group": "multicluster.x-k8s.io", "resource": "serviceimports"} for verb in ("list", "watch")
+        ]
+        denied = self._cluster.denied(self._params["namespace"], pods[0]["service_account"], rights)
+        return None if denied is None else tuple(right["verb"] for right in denied)
 
 
 def wait(verification: Verification, timeout: float, pause: float) -> tuple[Rows, float]:

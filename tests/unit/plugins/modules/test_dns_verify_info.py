@@ -34,7 +34,7 @@ PARAMS = {
     "pods": [],
     "port": 53,
     "timeout": 1,
-    "http_path": "/",
+    "http_path": "/", "only_health": False,
 }
 IMPORT = {
     "metadata": {"namespace": "default", "name": "serve"},
@@ -69,9 +69,9 @@ class FakeCluster:
         assert path == "/api/v1/namespaces/default/services/kubernetes"
         return {"spec": {"clusterIPs": ["10.96.0.1"]}}
 
-    def create(self, path, body):
-        self.reviews.append(body["spec"])
-        return {"status": {"allowed": self.allowed}}
+    def denied(self, namespace, service_account, rights):
+        self.reviews += [{"user": f"system:serviceaccount:{namespace}:{service_account}", "resourceAttributes": one} for one in rights]
+        return [] if self.allowed else rights
 
     def port_forward(self, namespace, pod, port):
         return self.servers[int(pod)].connect()
