@@ -38,13 +38,14 @@ demo: lab ## The fleet, a workload, one name for it everywhere: ends with a tabl
 test: venv ## Everything that a change must pass (STEPS="lint unit" for some of it)
 	@python tests/run.py $(STEPS)
 
-.PHONY: lint unit sanity molecule
-lint unit sanity molecule: venv
+.PHONY: lint unit sanity molecule fleet
+lint unit sanity molecule fleet: venv
 	@python tests/run.py $@
 lint: ## Linters and formats
 unit: ## Unit tests on the newest and on the oldest supported ansible-core
 sanity: ## ansible-test sanity on the newest ansible-core and on 2.19
 molecule: ## Molecule on the fleet
+fleet: ## Faults and kills on the fleet, with clients that ask all the while
 
 .PHONY: bench
 bench: lab ## Measurements beside their peers, one JSON object a line (BENCH=NAME for one)

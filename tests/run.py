@@ -306,6 +306,7 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
     "integration": {"integration": pytest("tests/integration")},
     "lab": {"lab": gate("make", "lab")},
     "molecule": {"molecule": molecule},
+    "fleet": {"fleet": pytest("tests/fleet")},
 }
 
 
@@ -346,7 +347,7 @@ def main() -> int:
     chosen = {
         name: step for group, steps in STEPS.items() for name, step in steps.items() if not wanted or {group, name} & set(wanted)
     }
-    if "molecule" in chosen:
+    if {"molecule", "fleet"} & set(chosen):
         chosen = {"lab": STEPS["lab"]["lab"], **chosen} if wanted else chosen
     started = time.monotonic()
     counts = [execute(name, step) for name, step in chosen.items()]

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser import Corefile, CorefileError, parse
 
-__all__ = ["Corefile", "CorefileError", "describe", "parse", "plugins_used", "reload_hash", "zones_served"]
+__all__ = ["Corefile", "CorefileError", "describe", "parse", "plugins_used", "port_of", "reload_hash", "zones_served"]
 
 
 def plugins_used(corefile: Corefile) -> list[dict[str, t.Any]]:

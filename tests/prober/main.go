@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Copyright (c) 2026, clusterset.dns contributors
 
-// Prober asks a DNS server at a steady rate, each question from a socket of its own as a client that just started would, until it is
-// told to stop (SIGTERM), and then prints what came of it as one JSON object. A question is lost when no right answer came in time; it is
+// Prober asks DNS servers at a steady rate, each question from a socket of its own as a client that just started would, until it is
+// told to stop (SIGTERM), and then prints what came of it as one JSON object, by server. A question is lost when no right answer came in time; it is
 // not asked again.
 package main
 
@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,50 +44,77 @@ func ask(client *dns.Client, server string, question *dns.Msg) error {
 	return nil
 }
 
-func main() {
-	server := flag.String("server", "", "address and port of the DNS server")
-	name := flag.String("name", "kubernetes.default.svc.cluster.local.", "the name to ask for")
-	rate := flag.Int("rate", 50, "questions a second")
-	timeout := flag.Duration("timeout", 2*time.Second, "how long an answer may take")
-	limit := flag.Duration("limit", 10*time.Minute, "when to stop unasked")
-	flag.Parse()
-
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	end := time.After(*limit)
-	ticks := time.NewTicker(time.Second / time.Duration(*rate))
-	client := &dns.Client{Timeout: *timeout}
+// probe asks one server until stop is closed.
+func probe(server, name string, rate int, timeout time.Duration, stop <-chan struct{}) *report {
+	ticks := time.NewTicker(time.Second / time.Duration(rate))
+	client := &dns.Client{Timeout: timeout}
 	started := time.Now()
-	result := report{Losses: []loss{}}
+	result := &report{Losses: []loss{}}
 	var mutex sync.Mutex
 	var asking sync.WaitGroup
-	fmt.Println("asking")
-loop:
 	for {
 		select {
 		case <-stop:
-			break loop
-		case <-end:
-			break loop
+			asking.Wait()
+			result.Seconds = time.Since(started).Seconds()
+			return result
 		case at := <-ticks.C:
 			asking.Add(1)
 			go func() {
 				defer asking.Done()
-				question := new(dns.Msg).SetQuestion(*name, dns.TypeA)
-				err := ask(client, *server, question)
+				err := ask(client, server, new(dns.Msg).SetQuestion(name, dns.TypeA))
 				mutex.Lock()
 				defer mutex.Unlock()
 				result.Asked++
 				if err != nil {
 					result.Lost++
-					if len(result.Losses) < 200 {
+					if len(result.Losses) < 50 {
 						result.Losses = append(result.Losses, loss{at.UTC().Format("15:04:05.000"), err.Error()})
 					}
 				}
 			}()
 		}
 	}
-	asking.Wait()
-	result.Seconds = time.Since(started).Seconds()
-	json.NewEncoder(os.Stdout).Encode(result)
+}
+
+func main() {
+	name := flag.String("name", "kubernetes.default.svc.cluster.local.", "the name to ask for")
+	timeout := flag.Duration("timeout", 2*time.Second, "how long an answer may take")
+	limit := flag.Duration("limit", 20*time.Minute, "when to stop unasked")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "prober [flags] ADDRESS:PORT=QUESTIONS_A_SECOND ...")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+
+	results := map[string]*report{}
+	stop := make(chan struct{})
+	var mutex sync.Mutex
+	var probes sync.WaitGroup
+	for _, word := range flag.Args() {
+		server, digits, _ := strings.Cut(word, "=")
+		rate, err := strconv.Atoi(digits)
+		if err != nil || rate < 1 {
+			fmt.Fprintf(os.Stderr, "%q is not ADDRESS:PORT=QUESTIONS_A_SECOND\n", word)
+			os.Exit(2)
+		}
+		probes.Add(1)
+		go func() {
+			defer probes.Done()
+			result := probe(server, *name, rate, *timeout, stop)
+			mutex.Lock()
+			defer mutex.Unlock()
+			results[server] = result
+		}()
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	fmt.Println("asking")
+	select {
+	case <-signals:
+	case <-time.After(*limit):
+	}
+	close(stop)
+	probes.Wait()
+	json.NewEncoder(os.Stdout).Encode(results)
 }

@@ -291,3 +291,37 @@ def test_info_of_what_is_not_there_or_broken(run: t.Callable[..., dict[str, t.An
     assert run(corefile_info.main, **api.auth)["imports"] == [{"pattern": "custom/*.override", "line": 2, "level": "block"}]
     (tmp_path / "Corefile").write_bytes(b"\xff")
     assert "is not UTF-8" in run(corefile_info.main, path=str(tmp_path / "Corefile"))["msg"]
+
+
+def test_only_the_proven_corefile_is_written(api: ApiStandIn, run: t.Callable[..., dict[str, t.Any]]) -> None:
+    candidate = run(zone=ZONE, check=True, **api.auth)
+    api.objects[PATH]["data"]["Corefile"] = TEXT + "\n# theirs\n"
+    said = run(zone=ZONE, proven=candidate["corefile"], **api.auth)
+    assert said["failed"]
+    assert "changed by someone else meanwhile" in said["msg"]
+    assert api.writes == []
+    api.objects[PATH]["data"]["Corefile"] = TEXT
+    assert run(zone=ZONE, proven=candidate["corefile"], **api.auth)["changed"]
+    assert text_in(api) == candidate["corefile"]
+
+
+def test_restore_gives_back_what_was_there(api: ApiStandIn, run: t.Callable[..., dict[str, t.Any]]) -> None:
+    first = run(zone=ZONE, **api.auth)
+    assert first["before"] == TEXT
+    second = run(zone=ZONE, ttl=1, **api.auth)
+    assert second["changed"]
+    back = run(zone=ZONE, proven=second["corefile"], restore=second["before"], **api.auth)
+    assert back["changed"]
+    assert text_in(api) == first["corefile"]
+    assert ANNOTATION in api.objects[PATH]["metadata"]["annotations"]
+    run(zone=ZONE, proven=first["corefile"], restore=first["before"], **api.auth)
+    assert text_in(api) == TEXT
+    assert ANNOTATION not in api.objects[PATH]["metadata"]["annotations"]
+
+
+def test_restore_leaves_what_someone_else_has_changed_since(api: ApiStandIn, run: t.Callable[..., dict[str, t.Any]]) -> None:
+    first = run(zone=ZONE, **api.auth)
+    api.objects[PATH]["data"]["Corefile"] = "theirs"
+    said = run(zone=ZONE, proven=first["corefile"], restore=TEXT, **api.auth)
+    assert said["failed"]
+    assert text_in(api) == "theirs"

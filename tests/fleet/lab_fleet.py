@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""The lab's fleet (`make lab`), for tests that change it as a user would and ask it by other means than the collection's own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import yaml
+from kubernetes import client, config
+from kubernetes.stream import stream
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LAB = CHECKOUT / ".lab"
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{CHECKOUT / '.venv' / 'bin'}:{os.environ['PATH']}",
+    "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+    "ANSIBLE_NOCOLOR": "1",
+}
+# Where the prober's binary lies in the node: kind nodes are containers, and copying a file into one needs no image.
+NODE_FOLDER = "/opt/clusterset-tests"
+
+
+def wait_for(what: str, check: t.Callable[[], t.Any], seconds: float = 120, pause: float = 0.2) -> t.Any:
+    """What ``check`` returns as soon as it is true; fails the test with ``what`` otherwise."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := check():
+            return found
+        time.sleep(pause)
+    raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+@dataclasses.dataclass
+class Probing:
+    """A prober under way; once it has been stopped ``results`` has for each server ``{asked, lost, seconds, losses}``."""
+
+    pod: str
+    results: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+
+
+class Member:
+    """One member cluster, reached by the Kubernetes project's own client."""
+
+    def __init__(self, name: str, toolbox: str) -> None:
+        self.name = name
+        self.toolbox = toolbox
+        api = config.new_client_from_config(str(LAB / "kubeconfig" / f"{name}.yaml"))
+        self.core, self.apps = client.CoreV1Api(api), client.AppsV1Api(api)
+        self._api = api
+
+    def raw(self, item: t.Any) -> t.Any:
+        """What the client read, as the plain data that the API server sent."""
+        return self._api.sanitize_for_serialization(item)
+
+    def deployment(self, name: str = "coredns") -> dict[str, t.Any]:
+        return t.cast("dict[str, t.Any]", self.raw(self.apps.read_namespaced_deployment(name, "kube-system")))
+
+    def config_map(self, name: str = "coredns") -> dict[str, t.Any]:
+        return t.cast("dict[str, t.Any]", self.raw(self.core.read_namespaced_config_map(name, "kube-system")))
+
+    def state(self, name: str = "coredns") -> dict[str, t.Any]:
+        """What a way back has to give back: the ConfigMap's data, the Deployment's spec, and the annotations of both."""
+        deployment, config_map = self.deployment(name), self.config_map(name)
+        annotations = [one["metadata"].get("annotations") or {} for one in (deployment, config_map)]
+        return {
+            "data": config_map.get("data"),
+            "spec": deployment["spec"],
+            "annotations": [{key: value for key, value in one.items() if "/revision" not in key} for one in annotations],
+        }
+
+    def pods(self, selector: str) -> list[dict[str, t.Any]]:
+        found = self.core.list_namespaced_pod("kube-system", label_selector=selector)
+        return [pod for pod in self.raw(found)["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def service_ip(self, name: str = "kube-dns") -> str:
+        return str(self.core.read_namespaced_service(name, "kube-system").spec.cluster_ip)
+
+    @contextlib.contextmanager
+    def probing(self, rates: dict[str, int], name: str = "kubernetes.default.svc.cluster.local.") -> t.Iterator[Probing]:
+        """Have a pod ask DNS servers (by address) so many times a second, with a fresh socket each time, for as long as the block lasts."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"generateName": "prober-", "labels": {"app": "clusterset-prober"}},
+            "spec": {
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 0,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [
+                    {
+                        "name": "prober",
+                        "image": self.toolbox,
+                        "command": ["/probe/prober", "-name", name, *(f"{server}:53={rate}" for server, rate in rates.items())],
+                        "volumeMounts": [{"name": "probe", "mountPath": "/probe"}],
+                    }
+                ],
+                "volumes": [{"name": "probe", "hostPath": {"path": NODE_FOLDER}}],
+            },
+        }
+        pod = self.core.create_namespaced_pod("default", body).metadata.name
+        probing = Probing(pod)
+        try:
+            wait_for(f"prober {pod} runs", lambda: "asking" in self._log(pod), 60)
+            yield probing
+            self._exec(pod, "kill -TERM 1")
+            wait_for(f"prober {pod} has ended", lambda: self._log(pod).rstrip().endswith("}"), 60)
+            found = json.loads(self._log(pod).strip().splitlines()[-1])
+            probing.results.update({server.removesuffix(":53"): report for server, report in found.items()})
+        finally:
+            self.core.delete_namespaced_pod(pod, "default")
+
+    def _log(self, pod: str) -> str:
+        with contextlib.suppress(client.ApiException):
+            return str(self.core.read_namespaced_pod_log(pod, "default", _preload_content=False).data.decode())
+        return ""
+
+    def _exec(self, pod: str, command: str) -> None:
+        stream(self.core.connect_get_namespaced_pod_exec, pod, "default", command=["bash", "-c", command], stderr=True, stdout=True)
+
+
+class Fleet:
+    """The lab's inventory and its clusters."""
+
+    def __init__(self) -> None:
+        self.inventory = yaml.safe_load((LAB / "inventory.yml").read_text())
+        self.toolbox = self.inventory["all"]["vars"]["dns_verify_http_image"]
+        self.names = sorted(self.inventory["all"]["children"]["karmada_members"]["hosts"])
+
+    def member(self, name: str) -> Member:
+        return Member(name, self.toolbox)
+
+    @staticmethod
+    def command(playbook: str | Path, *arguments: str, inventory: str | Path = LAB / "inventory.yml") -> list[str]:
+        return ["ansible-playbook", "-i", str(inventory), str(CHECKOUT / playbook), *arguments]
+
+    def play(self, playbook: str | Path, *arguments: str, inventory: str | Path = LAB / "inventory.yml") -> str:
+        """Run a playbook as a user would. :returns: what it prints. Fails the test if it fails."""
+        command = self.command(playbook, *arguments, inventory=inventory)
+        ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+        return ran.stdout

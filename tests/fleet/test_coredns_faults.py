@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""Broken and hostile Corefiles, settings and images, each on a CoreDNS of its own in a real member, all asked the whole time.
+
+Each fault gets a Deployment, ConfigMap and Service like CoreDNS's. Its pods start with kubeadm's Corefile; then the fault is put in, and
+the role is run on all of them. A fault is *refused* (nothing was written), *restored* (what was there is back) or *done* (it is none).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from lab_fleet import CHECKOUT, ENVIRONMENT, LAB, Fleet, Member, wait_for
+
+STOCK = """\
+.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    reload
+    loadbalance
+}
+"""
+LABEL = "clusterset-fault"
+
+
+def also(text: str) -> str:
+    """The stock Corefile with more directives in its block."""
+    return STOCK.replace("    loadbalance\n", f"    loadbalance\n{text}\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """``corefile`` is put into the running CoreDNS's ConfigMap, ``settings`` are the role's, ``config_map`` and ``deployment`` are merged into
+    those objects; ``says`` are words of the message; ``numbers`` are those of the faults in docs/reliability.md.
+    """
+
+    outcome: str
+    says: str = ""
+    corefile: str = STOCK
+    settings: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    config_map: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    deployment: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    late_deployment: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    numbers: str = ""
+
+
+def zone(value: str) -> dict[str, str]:
+    return {"coredns_multicluster_zone": value}
+
+
+def image(value: str) -> dict[str, str]:
+    return {"coredns_multicluster_image": value}
+
+
+def mounts(*mounts: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "coredns", "volumeMounts": [{"$patch": "replace"}, *mounts]}]}}}}
+
+
+FAULTS: dict[str, Fault] = {
+    # F35, F36: odd but right; the edit is done and taken back byte for byte
+    "plain": Fault("done"),
+    "crlf": Fault("done", corefile=STOCK.replace("\n", "\r\n"), numbers="F35"),
+    "tabs": Fault("done", corefile=STOCK.replace("    ", "\t"), numbers="F35"),
+    "no-final-newline": Fault("done", corefile=STOCK.rstrip("\n"), numbers="F35"),
+    "comment": Fault("done", corefile="# kubernetes multicluster clusterset.local {\n" + STOCK, numbers="F37"),
+    "snippet": Fault("done", corefile="(common) {\n    errors\n}\n" + STOCK.replace("    errors\n", "    import common\n"), numbers="F36"),
+    "two-blocks": Fault("done", corefile=STOCK + "example.org:53 {\n    errors\n    erratic\n}\n", numbers="F38"),
+    "two-ports": Fault("done", corefile=STOCK + "example.org:5454 {\n    errors\n    erratic\n}\n", numbers="F38"),
+    "one-line-kubernetes": Fault(
+        "done",
+        corefile=STOCK[: STOCK.index("    kubernetes")] + "    kubernetes cluster.local\n" + STOCK[STOCK.index("    prometheus") :],
+        numbers="F38",
+    ),
+    "no-reload": Fault("done", corefile=STOCK.replace("    reload\n", ""), numbers="F41"),
+    "one-replica": Fault("done", deployment={"spec": {"replicas": 1}}, numbers="F42"),
+    "adopted": Fault(
+        "done",
+        corefile="clusterset.local:53 {\n    errors\n    kubernetes clusterset.local {\n        multicluster clusterset.local\n    }\n}\n" + STOCK,
+        settings={"coredns_multicluster_header": False},
+        numbers="F47",
+    ),
+    # F37: text that no CoreDNS takes
+    "open-brace": Fault("refused", "line", corefile=STOCK[: STOCK.rindex("}")], numbers="F37"),
+    "extra-brace": Fault("refused", "line", corefile=STOCK + "}\n", numbers="F37"),
+    "open-quote": Fault("refused", "line", corefile=also('    log "open'), numbers="F37"),
+    "brace-in-word": Fault("refused", "line", corefile=".:53{\n    errors\n}\n", numbers="F37"),
+    "empty": Fault("refused", "", corefile="", numbers="F37"),
+    "only-comments": Fault("refused", "", corefile="# nothing\n", numbers="F37"),
+    "no-kubernetes": Fault("refused", "", corefile=".:53 {\n    errors\n    forward . 192.0.2.1\n}\n", numbers="F38"),
+    "zone-twice": Fault("refused", "", corefile=STOCK + STOCK, numbers="F38"),
+    "snippet-missing": Fault("refused", "", corefile=also("    import nowhere"), numbers="F36"),
+    "import-missing": Fault("refused", "", corefile=also("    import /etc/coredns/nowhere/file"), numbers="F36"),
+    "snippet-of-itself": Fault("refused", "", corefile="(a) {\n    import a\n}\n" + also("    import a"), numbers="F36"),
+    "unknown-plugin": Fault("refused", "frobnicate", corefile=also("    frobnicate"), numbers="F37"),
+    "bad-forward": Fault("refused", "", corefile=STOCK.replace("forward . /etc/resolv.conf", "forward . nonsense"), numbers="F37"),
+    "bad-cache": Fault("refused", "", corefile=STOCK.replace("cache 30", "cache soon"), numbers="F37"),
+    "bad-ttl": Fault("refused", "", corefile=STOCK.replace("ttl 30", "ttl 99999"), numbers="F37"),
+    "bad-option": Fault("refused", "", corefile=STOCK.replace("pods insecure", "pods secure"), numbers="F37"),
+    "foreign-address": Fault("refused", "", corefile=also("    bind 192.0.2.1"), numbers="F37"),
+    "loop": Fault("refused", "", corefile=also("    loop").replace("/etc/resolv.conf", "127.0.0.1:53"), numbers="F37"),
+    "bad-certificate": Fault("refused", "", corefile=STOCK + "tls://example.org {\n    tls /none.pem /none.key\n    erratic\n}\n", numbers="F37"),
+    "stub-zone": Fault(
+        "refused", "clusterset.local", corefile=STOCK + "clusterset.local:53 {\n    forward . 192.0.2.1\n}\n", numbers="F46"
+    ),
+    # settings
+    "zone-is-cluster-domain": Fault("refused", "cluster domain", settings=zone("cluster.local"), numbers="F46"),
+    "zone-in-cluster-domain": Fault("refused", "within one another", settings=zone("svc.cluster.local"), numbers="F46"),
+    "zone-with-newline": Fault("refused", "not a domain name", settings=zone("a.local {\n}\nevil.local"), numbers="F37"),
+    "zone-with-quote": Fault("refused", "not a domain name", settings=zone('a.local"'), numbers="F37"),
+    "zone-label-too-long": Fault("refused", "not a domain name", settings=zone("a" * 64 + ".local"), numbers="F37"),
+    "zone-is-address": Fault("refused", "address", settings=zone("10.0.0.1"), numbers="F37"),
+    "wrong-cluster-domain": Fault("refused", "", settings={"coredns_multicluster_cluster_domain": "other.example"}, numbers="F38"),
+    # images
+    "image-missing": Fault("refused", "none/coredns", settings=image("localhost/none/coredns:v1.15.0"), numbers="F43"),
+    "image-name-bad": Fault("refused", "InvalidImageName", settings=image("localhost/Not An Image:v1.15.0"), numbers="F43"),
+    "image-foreign-architecture": Fault("refused", "exec format", settings=image("localhost/clusterset-tests/foreign:v1.15.0"), numbers="F43"),
+    "image-of-something-else": Fault("refused", "", settings=image("TOOLBOX"), numbers="F43"),
+    "image-too-old": Fault("refused", "1.12.2", settings=image("STOCK"), numbers="F43"),
+    "image-without-plugin": Fault("refused", "multicluster", settings={"coredns_multicluster_mode": "plugin"}, numbers="F43"),
+    # where CoreDNS is
+    "deployment-elsewhere": Fault("refused", "coredns_multicluster_deployment", settings={"coredns_multicluster_deployment": "nowhere"}, numbers="F40"),
+    "immutable": Fault("refused", "immutable", config_map={"immutable": True}, numbers="F39"),
+    "paused": Fault("refused", "paused", late_deployment={"spec": {"paused": True}}, numbers="F42"),
+    "sub-path": Fault(
+        "restored",
+        "older Corefile",
+        deployment=mounts({"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}),
+        settings={"coredns_multicluster_wait_timeout": 25},
+        numbers="F41",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def images(fleet: Fleet, member2: Member, site: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Names of images: ours, the platform's, and one of another architecture, which is put on the node."""
+    folder = tmp_path_factory.mktemp("foreign")
+    build = ["go", "build", "-o", str(folder / "coredns"), "."]
+    arch = "arm64" if subprocess.run(["uname", "-m"], capture_output=True, text=True, check=True).stdout.strip() != "aarch64" else "amd64"
+    subprocess.run(build, cwd=CHECKOUT / "tests" / "prober", env={**ENVIRONMENT, "CGO_ENABLED": "0", "GOARCH": arch}, check=True)
+    (folder / "Dockerfile").write_text('FROM scratch\nCOPY coredns /coredns\nENTRYPOINT ["/coredns"]\n')
+    name = FAULTS["image-foreign-architecture"].settings["coredns_multicluster_image"]
+    subprocess.run(["docker", "build", "-q", "-t", name, str(folder)], env={**ENVIRONMENT, "DOCKER_BUILDKIT": "0"}, check=True, capture_output=True)
+    kind = fleet.inventory["all"]["vars"]["coredns_publish_kind_binary"]
+    subprocess.run([kind, "load", "docker-image", name, "--name", member2.name], check=True, capture_output=True)
+    annotations = member2.deployment()["metadata"]["annotations"]
+    return {
+        "OURS": annotations["clusterset.dns/image"],
+        "STOCK": annotations["clusterset.dns/original-image"],
+        "TOOLBOX": fleet.toolbox,
+    }
+
+
+def objects(name: str, fault: Fault, like: dict[str, t.Any], stock_image: str) -> tuple[dict[str, t.Any], ...]:
+    """ConfigMap, Deployment and Service of one CoreDNS with a fault that is not in it yet."""
+    labels = {"app": f"fault-{name}", LABEL: "true"}
+    spec = copy.deepcopy(like["spec"])
+    spec["replicas"] = 1 if fault.outcome == "refused" else 2
+    spec["selector"] = {"matchLabels": {"app": f"fault-{name}"}}
+    template = spec["template"]
+    template["metadata"] = {"labels": labels}
+    template["spec"].pop("affinity", None)
+    template["spec"]["volumes"][0]["configMap"] = {"name": f"fault-{name}", "items": [{"key": "Corefile", "path": "Corefile"}]}
+    container = template["spec"]["containers"][0]
+    container.pop("resources", None)
+    container["image"] = stock_image
+    metadata = {"name": f"fault-{name}", "namespace": "kube-system", "labels": labels}
+    service = {
+        "selector": {"app": f"fault-{name}"},
+        "ports": [{"name": protocol.lower(), "port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")],
+    }
+    return (
+        {"metadata": metadata, "data": {"Corefile": STOCK}},
+        {"metadata": metadata, "spec": spec},
+        {"metadata": metadata, "spec": service},
+    )
+
+
+def clear(member: Member) -> None:
+    options = {"label_selector": LABEL}
+    member.apps.delete_collection_namespaced_deployment("kube-system", **options)
+    member.core.delete_collection_namespaced_config_map("kube-system", **options)
+    for service in member.core.list_namespaced_service("kube-system", **options).items:
+        member.core.delete_namespaced_service(service.metadata.name, "kube-system")
+    wait_for("pods of an earlier run are gone", lambda: not member.pods(LABEL), 120)
+
+
+def put_in(member: Member, name: str, fault: Fault) -> None:
+    """Have the running CoreDNS find its fault."""
+    patch = {**({"data": {"Corefile": fault.corefile}} if fault.corefile != STOCK else {}), **fault.config_map}
+    if patch:
+        member.core.patch_namespaced_config_map(f"fault-{name}", "kube-system", patch)
+    if fault.late_deployment:
+        member.apps.patch_namespaced_deployment(f"fault-{name}", "kube-system", fault.late_deployment)
+
+
+def run(inventory: Path, stage: str) -> dict[str, str]:
+    """The role's stage on all faults. :returns: by host what it failed with."""
+    command = Fleet.command("tests/fleet/faults.yml", "--forks", "3", "-e", f"stage={stage}", inventory=inventory)
+    environment = {**ENVIRONMENT, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    report = json.loads(ran.stdout[ran.stdout.index("{") :])
+    failed: dict[str, str] = {}
+    for play in report["plays"]:
+        for task in play["tasks"]:
+            for host, result in task["hosts"].items():
+                if result.get("failed"):
+                    failed[host] = str(result.get("msg", result))
+    # what was rescued has failed before: the last words count, and of the hosts those that the recap counts
+    return {host: words for host, words in failed.items() if report["stats"][host]["failures"] or report["stats"][host]["unreachable"]}
+
+
+@pytest.fixture(scope="module")
+def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, t.Any]]:
+    """What became of each fault: messages, states before and after, states after the way back, and what the probers lost."""
+    clear(member2)
+    like = member2.deployment()
+    hosts = {}
+    for name, fault in FAULTS.items():
+        config_map, deployment, service = objects(name, fault, like, images["STOCK"])
+        member2.core.create_namespaced_config_map("kube-system", config_map)
+        member2.apps.create_namespaced_deployment("kube-system", deployment)
+        if fault.deployment:
+            member2.apps.patch_namespaced_deployment(f"fault-{name}", "kube-system", fault.deployment)
+        member2.core.create_namespaced_service("kube-system", service)
+        settings = {
+            "coredns_multicluster_deployment": f"fault-{name}",
+            "coredns_multicluster_image": images["OURS"],
+            "coredns_multicluster_wait_timeout": 60,
+            **fault.settings,
+        }
+        settings["coredns_multicluster_image"] = images.get(settings["coredns_multicluster_image"], settings["coredns_multicluster_image"])
+        hosts[name] = settings
+    inventory = tmp_path_factory.mktemp("faults") / "inventory.yml"
+    shared = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "clusterset_kubeconfig": str(LAB / "kubeconfig" / f"{member2.name}.yaml"),
+    }
+    inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": hosts}}))
+
+    def all_ready() -> bool:
+        found = member2.raw(member2.apps.list_namespaced_deployment("kube-system", label_selector=LABEL))["items"]
+        return all(one["status"].get("readyReplicas", 0) == one["spec"]["replicas"] for one in found)
+
+    wait_for("the CoreDNS of every fault is ready", all_ready, 300, pause=2)
+    report: dict[str, t.Any] = {}
+    servers = {"kube-dns": member2.service_ip(), **{name: member2.service_ip(f"fault-{name}") for name in FAULTS}}
+    with member2.probing({server: 50 if name == "kube-dns" else 5 for name, server in servers.items()}) as probing:
+        for name, fault in FAULTS.items():
+            put_in(member2, name, fault)
+        report["before"] = {name: member2.state(f"fault-{name}") for name in FAULTS}
+        started = time.monotonic()
+        report["said"] = run(inventory, "main")
+        report["seconds"] = time.monotonic() - started
+        report["after"] = {name: member2.state(f"fault-{name}") for name in FAULTS}
+        done = [name for name, fault in FAULTS.items() if fault.outcome == "done"]
+        inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": {name: hosts[name] for name in done}}}))
+        report["said_back"] = run(inventory, "teardown")
+        report["back"] = {name: member2.state(f"fault-{name}") for name in done}
+    report["lost"] = {name: probing.results[server] for name, server in servers.items()}
+    print(json.dumps(report["said"], indent=1))
+    yield report
+    clear(member2)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(name: str, outcome: dict[str, t.Any]) -> None:
+    fault = FAULTS[name]
+    said, before, after = outcome["said"].get(name, ""), outcome["before"][name], outcome["after"][name]
+    if fault.outcome == "done":
+        assert not said
+        assert "clusterset.local" in after["data"]["Corefile"]
+        assert name not in outcome["said_back"], outcome["said_back"][name]
+        assert outcome["back"][name] == before
+    else:
+        assert said, "it was not refused"
+        assert fault.says in said
+        assert after == before
+        assert ("put back" in said or "are back" in said) == (fault.outcome == "restored"), said
+    result = outcome["lost"][name]
+    assert result["asked"] > 100
+    assert result["lost"] == 0, result["losses"]
+
+
+def test_the_clusters_own_dns_answered_all_the_while(outcome: dict[str, t.Any]) -> None:
+    result = outcome["lost"]["kube-dns"]
+    assert result["asked"] > 1000
+    assert result["lost"] == 0, result["losses"]
