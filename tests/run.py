@@ -261,7 +261,8 @@ def documented(folder: Path, kind: str) -> list[str]:
 def molecule(log: Log) -> Count:
     """A step that runs Molecule's scenario on the fleet; each of its actions is one."""
     environment = NEWEST.environment()
-    # Molecule's own check of dependencies asks Galaxy; what is needed came with the package ansible.
+    # It remembers that a scenario was prepared, be it by a run that was cut off, and would not prepare it again.
+    log.check("molecule", "reset", cwd=CHECKOUT / "extensions", env=environment)
     code = log.run("molecule", "test", "--destroy", "never", cwd=CHECKOUT / "extensions", env=environment)
     actions = re.findall(r"➜ [\w ]+: Executed: (\w+)", re.sub(r"\x1b\[[0-9;]*m", "", log.text))
     count = Count(passed=actions.count("Successful"), failed=sum(word in ("Failed", "Missing") for word in actions))
