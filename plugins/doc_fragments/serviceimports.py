@@ -94,7 +94,7 @@ options:
     description:
       - Requests a second to one member at the most.
     type: float
-    default: 300.0
+    default: 1000.0
   in_flight:
     description:
       - Requests under way to one member at the most.

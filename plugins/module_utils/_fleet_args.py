@@ -34,7 +34,7 @@ FLEET_ARG_SPEC: dict[str, t.Any] = {
     "on_unreachable_member": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "rows": {"type": "str", "choices": ["all", "changed"], "default": "all"},
     "parallel": {"type": "int", "default": 16},
-    "qps": {"type": "float", "default": 300.0},
+    "qps": {"type": "float", "default": 1000.0},
     "in_flight": {"type": "int", "default": 8},
     "timeout": {"type": "float", "default": 10.0},
     "deadline": {"type": "float", "default": 300.0},

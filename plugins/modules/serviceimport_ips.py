@@ -69,11 +69,12 @@ options:
     default: 60.0
   verify_after:
     description:
-      - Seconds after which what was written is read again. Karmada undoes at once what it was not told to retain,
-        which is an error here. The first import of each member is written alone and looked at before the others are.
-        V(0) looks at nothing.
+      - Seconds after which what was written is read again. Karmada undoes what it was not told to retain, within 20 ms
+        where it has nothing else to do. That is an error here.
+      - The first import of each member is written alone and looked at after half of that time, before the others are
+        written. V(0) looks at nothing.
     type: float
-    default: 1.0
+    default: 0.5
 seealso:
   - module: clusterset.dns.serviceimport_ips_info
 """
@@ -205,7 +206,7 @@ ARGUMENT_SPEC = {
     "karmada": {"type": "dict", "default": {}},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "float", "default": 60.0},
-    "verify_after": {"type": "float", "default": 1.0},
+    "verify_after": {"type": "float", "default": 0.5},
 }
 
 

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""A command as it is seen from outside: how long it takes and how much memory all of its processes hold."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Run(t.NamedTuple):
+    """``rss_mb``: the highest sum over the command's processes, pages that they share counted for each."""
+
+    seconds: float
+    rss_mb: int
+    output: str
+
+
+def run(*command: str | Path, cwd: Path, env: t.Mapping[str, str] | None = None) -> Run:
+    """Run a command that has to succeed."""
+    with tempfile.TemporaryFile("w+") as file:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [str(word) for word in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+        peak = [0]
+        sampler = threading.Thread(target=_sample, args=(process, peak), daemon=True)
+        sampler.start()
+        code = process.wait()
+        seconds = time.monotonic() - started
+        sampler.join()
+        file.seek(0)
+        output = file.read()
+    if code:
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with exit code {code}:\n{output[-3000:]}")
+    return Run(round(seconds, 2), round(peak[0] / 2**20), output)
+
+
+def _sample(process: subprocess.Popen[bytes], peak: list[int]) -> None:
+    while process.poll() is None:
+        peak[0] = max(peak[0], sum(map(_rss, _tree(process.pid))))
+        time.sleep(0.05)
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = task.read_text().split()
+        except OSError:
+            continue  # it has ended
+        for child in children:
+            found += _tree(int(child))
+    return found
+
+
+def _rss(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
