@@ -71,6 +71,15 @@ options:
       - Take over addresses that another field manager set, such as C(kubectl-patch).
     type: bool
     default: false
+  headless:
+    description:
+      - Whether EndpointSlices that Karmada delivered for headless ServiceImports get the labels
+        C(multicluster.kubernetes.io/service-name) and C(multicluster.kubernetes.io/source-cluster). Without them CoreDNS has no answer.
+        With them C(NAME.NAMESPACE.svc.ZONE) gives every endpoint and C(HOST.CLUSTER.NAME.NAMESPACE.svc.ZONE) one.
+      - The cluster is taken from the slice's name. Slices that come later, with new pods beyond the first hundred or from another
+        cluster, are labelled by the next run.
+    type: bool
+    default: true
   on_unreachable_member:
     description:
       - What happens when a member cannot be read or written. In both cases all others are done first, and

@@ -60,6 +60,8 @@ def override(karmada: Cluster, fleet: Fleet, *, wait_timeout: float) -> list[Row
         _write(karmada, change, dry_run=settings.dry_run)
     touched = {(change.key, member) for change in todo for member in change.members}
     rows = [row._replace(changed=(row.key, row.member) in touched) for row in rows]
+    fleet.judge_slices(states)
+    fleet.label()
     return rows if settings.dry_run else _arrived(fleet, rows, wait_timeout)
 
 

@@ -19,6 +19,18 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.clusterset.dns.plugins.module_utils._api import FIELD_MANAGER, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._headless import (
+    SELECTOR as IMPORTED_SLICES,
+)
+from ansible_collections.clusterset.dns.plugins.module_utils._headless import (
+    Slice,
+    SliceRow,
+    cluster_of_space,
+    collected_from,
+    imported_slice,
+    patch_of,
+    slice_row,
+)
 from ansible_collections.clusterset.dns.plugins.module_utils._serviceimport import (
     DERIVED_PREFIX,
     Facts,
@@ -34,6 +46,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._serviceimport impo
 )
 
 _API = "/apis/multicluster.x-k8s.io/v1alpha1"
+_SLICES = "/apis/discovery.k8s.io/v1"
 _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceimports.multicluster.x-k8s.io"
 # Large pages: an import or a derived Service is about a kilobyte, and every page costs a round trip.
 _PAGE = 2500
@@ -68,6 +81,7 @@ class Settings(t.NamedTuple):
     strategies: t.Mapping[Key, str] = {}
     source_gone: str = "clear"
     force: bool = False
+    headless: bool = True
     dry_run: bool = False
     wait_timeout: float = 0
     verify_after: float = 0.5
@@ -102,6 +116,7 @@ class State(t.NamedTuple):
 
     imports: dict[Key, Import]
     facts: Facts
+    slices: tuple[Slice, ...] = ()  # of the headless ones among the imports
 
 
 class Outcome(t.NamedTuple):
@@ -109,6 +124,7 @@ class Outcome(t.NamedTuple):
 
     rows: list[Row]
     error: ApiError | None = None
+    slices: tuple[SliceRow, ...] = ()
 
 
 def each(jobs: t.Mapping[str, t.Callable[[], T]], *, parallel: int, deadline: float) -> dict[str, T | ApiError]:
@@ -145,7 +161,7 @@ def each(jobs: t.Mapping[str, t.Callable[[], T]], *, parallel: int, deadline: fl
     if bugs:
         raise bugs[0]
     late = "{0}: not done within the deadline. Set a longer one, or see why the member is slow."
-    return {name: done.get(name) or ApiError(name, late.format(name), reason="Deadline") for name in jobs}
+    return {name: done[name] if name in done else ApiError(name, late.format(name), reason="Deadline") for name in jobs}
 
 
 def connect(member: Member, settings: Settings) -> Cluster:
@@ -180,6 +196,7 @@ def read(cluster: Cluster, member: Member, settings: Settings, *, balancers: boo
     imports = {one.key: one for one in _list_imports(cluster, settings)}
     if settings.services is not None:
         imports = {key: one for key, one in imports.items() if key in settings.services}
+    _require_that_it_is(member.name, imports.values())
     if not imports and not balancers:
         return State({}, Facts())
     named = {strategy_of(key, member, settings) for key in imports}
@@ -188,7 +205,19 @@ def read(cluster: Cluster, member: Member, settings: Settings, *, balancers: boo
         facts = facts._replace(services=_services(cluster, imports, balancers))
     if named & {"local_first", "endpoints"}:
         facts = facts._replace(ready=_ready(cluster, imports))
-    return State(imports, facts)
+    return State(imports, facts, _slices(cluster, imports) if settings.headless else ())
+
+
+def _require_that_it_is(name: str, imports: t.Iterable[Import]) -> None:
+    """ApiError where what Karmada delivered says that this is another member: its addresses would be right, its name is not."""
+    others = {cluster_of_space(one.space) for one in imports} - {"", name}
+    if others:
+        raise ApiError(
+            name,
+            f"{name}: the credentials reach the member that Karmada calls {' and '.join(sorted(others))}. Set kubeconfig and context to those"
+            f" of {name}, or the member's name (clusterset_member of the host) to the one that Karmada uses.",
+            reason="OtherMember",
+        )
 
 
 def with_balancers(states: t.Mapping[str, State], *, fleet_known: bool) -> dict[str, State]:
@@ -204,26 +233,37 @@ def with_balancers(states: t.Mapping[str, State], *, fleet_known: bool) -> dict[
 def judge(member: Member, state: State, settings: Settings, keys: t.Iterable[Key] | None = None) -> list[Row]:
     """What each import of a member (or of ``keys``) is to have; ``changed`` where that differs from what it has."""
     rows = []
+    delivered = {(one.key[0], one.service) for one in state.slices}
     for key in sorted(state.imports if keys is None else keys):
         one = state.imports[key]
         decision = decide(one, strategy_of(key, member, settings), state.facts)
+        if one.type == "Headless" and settings.headless and key not in delivered:
+            decision = decision._replace(reason=f"{decision.reason}, none of which has been delivered", pending=True)
         ips, reason = settle(one, decision, source_gone=settings.source_gone, manager=FIELD_MANAGER, force=settings.force)
         rows.append(Row(member.name, key, ips, one.ips, reason, ips is not one.ips, decision.pending))
     return rows
 
 
-def sync(cluster: Cluster, member: Member, state: State, settings: Settings) -> Outcome:
-    """Write what differs to one member, wait for sources that are not there yet, and see that what was written stays."""
-    return _Sync(cluster, member, settings).run(state)
+Labels = t.Callable[[str, State], list[SliceRow]]
+
+
+def sync(cluster: Cluster, member: Member, state: State, settings: Settings, labels: Labels) -> Outcome:
+    """Write what differs to one member, wait for sources that are not there yet, and see that what was written stays.
+
+    :arg labels: what the EndpointSlices of a member are to have, see :meth:`Fleet.slices`.
+    """
+    return _Sync(cluster, member, settings, labels).run(state)
 
 
 class _Sync:
     """One member's writes. An error of the member as a whole ends them; one of a single import is noted in its row."""
 
-    def __init__(self, cluster: Cluster, member: Member, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, member: Member, settings: Settings, labels: Labels) -> None:
         self._cluster = cluster
         self._member = member
         self._settings = settings
+        self._labels = labels
+        self._labelled: dict[Key, SliceRow] = {}
         self._error: ApiError | None = None
 
     def run(self, state: State) -> Outcome:
@@ -233,6 +273,7 @@ class _Sync:
         while True:
             waiting = [row for row in rows if row.pending] if time.monotonic() < until else []
             done += self._write([row for row in rows if row not in waiting], state)
+            self._label(state)
             if self._error or not waiting:
                 break
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
@@ -243,7 +284,17 @@ class _Sync:
                 break
             rows = judge(self._member, state, self._settings, [row.key for row in waiting if row.key in state.imports])
         done += [row._replace(changed=False) for row in waiting]
-        return Outcome(sorted(done), self._error)
+        return Outcome(sorted(done), self._error, tuple(sorted(self._labelled.values())))
+
+    def _label(self, state: State) -> None:
+        """Give the EndpointSlices their labels that have not been seen to before."""
+        if self._error:
+            return
+        try:
+            rows = [row for row in self._labels(self._member.name, state) if row.key not in self._labelled]
+            self._labelled |= {row.key: row for row in label(self._cluster, rows, self._settings)}
+        except ApiError as error:
+            self._error = error
 
     def _write(self, rows: list[Row], state: State) -> list[Row]:
         """The rows as they became. The first write goes alone: if Karmada undoes it, none of the others is made."""
@@ -322,6 +373,25 @@ class _Sync:
         return [row._replace(error="Karmada wrote the old value back") if row.key in undone else row for row in rows]
 
 
+def label(cluster: Cluster, rows: t.Sequence[SliceRow], settings: Settings) -> list[SliceRow]:
+    """Write the labels that differ, and give the rows as they became."""
+
+    def write(row: SliceRow) -> SliceRow:
+        if not row.changed:
+            return row
+        path = f"{_SLICES}/namespaces/{row.key[0]}/endpointslices/{row.key[1]}"
+        try:
+            cluster.patch(path, patch_of(row), dry_run=settings.dry_run)
+        except ApiError as error:
+            if error.status != http.client.NOT_FOUND:
+                raise
+            return row._replace(changed=False, reason="the EndpointSlice was deleted meanwhile")
+        return row
+
+    with ThreadPoolExecutor(settings.in_flight) as pool:
+        return list(pool.map(write, rows))
+
+
 def current(cluster: Cluster, keys: t.Collection[Key], settings: Settings) -> dict[Key, Import]:
     """Those of ``keys`` that the member has now."""
     if len(keys) > _FEW:
@@ -382,9 +452,17 @@ def _services(cluster: Cluster, imports: t.Collection[Key], balancers: bool) -> 
     return {key: service for key, service in found if key in wanted or (balancers and service.type == "LoadBalancer")}
 
 
+def _slices(cluster: Cluster, imports: t.Mapping[Key, Import]) -> tuple[Slice, ...]:
+    headless = {key for key, one in imports.items() if one.type == "Headless"}
+    if not headless:
+        return ()
+    found = cluster.list(f"{_SLICES}/endpointslices", label_selector=IMPORTED_SLICES, limit=_PAGE, keep=imported_slice)
+    return tuple(one for one in found if (one.key[0], one.service) in headless)
+
+
 def _ready(cluster: Cluster, imports: t.Collection[Key]) -> dict[Key, tuple[str, ...]]:
     ready: dict[Key, tuple[str, ...]] = {}
-    for key, addresses in cluster.list("/apis/discovery.k8s.io/v1/endpointslices", limit=_PAGE, keep=slice_of):
+    for key, addresses in cluster.list(f"{_SLICES}/endpointslices", limit=_PAGE, keep=slice_of):
         if (key[0], key[1].removeprefix(DERIVED_PREFIX)) in imports or key in imports:
             ready[key] = ready.get(key, ()) + addresses
     return ready
@@ -394,6 +472,11 @@ class Fleet:
     """The members of one run: read, judged and written together, each failing on its own."""
 
     def __init__(self, members: t.Iterable[Member], settings: Settings) -> None:
+        # The control plane, where it can be asked: it alone knows whence a slice comes whose name leaves a doubt.
+        self.karmada: Cluster | None = None
+        self.slice_rows: list[SliceRow] = []
+        self._collected: dict[Key, str] | None = None
+        self._lock = threading.Lock()
         self.members = {member.name: member for member in members}
         self.settings = settings
         self.failed: dict[str, ApiError] = {}
@@ -409,6 +492,7 @@ class Fleet:
         rows: list[Row] = []
         for name, outcome in self._each(jobs).items():
             rows += outcome.rows
+            self.slice_rows += outcome.slices
             if outcome.error:
                 self.failed[name] = outcome.error
         return rows
@@ -419,6 +503,24 @@ class Fleet:
         if not self._shares_balancers:
             return states
         return with_balancers(states, fleet_known=len(states) == len(self.members))
+
+    def slices(self, name: str, state: State) -> list[SliceRow]:
+        """What the EndpointSlices of a member's headless imports are to have."""
+        sources = self._sources if self.karmada else None
+        return [slice_row(name, one, self.members, sources) for one in sorted(state.slices)]
+
+    def judge_slices(self, states: t.Mapping[str, State]) -> None:
+        """The same for all members, into ``slice_rows``."""
+        jobs = {name: self._job(self.slices, name, state) for name, state in states.items()}
+        self.slice_rows = [row for rows in self._each(jobs).values() for row in rows]
+
+    def label(self) -> None:
+        """Write the labels of ``slice_rows`` that differ."""
+        by_member: dict[str, list[SliceRow]] = {}
+        for row in self.slice_rows:
+            by_member.setdefault(row.member, []).append(row)
+        jobs = {name: self._job(self._label_one, name, rows) for name, rows in by_member.items()}
+        self.slice_rows = [row for rows in self._each(jobs).values() for row in rows]
 
     def judge(self, states: t.Mapping[str, State]) -> list[Row]:
         """What every import of every member is to have. Asks nobody."""
@@ -444,8 +546,18 @@ class Fleet:
     def _current_one(self, name: str, keys: t.Collection[Key]) -> dict[Key, Import]:
         return current(self._cluster(name), keys, self.settings)
 
+    def _label_one(self, name: str, rows: list[SliceRow]) -> list[SliceRow]:
+        return label(self._cluster(name), rows, self.settings)
+
+    def _sources(self) -> dict[Key, str]:
+        with self._lock:
+            if self._collected is None and self.karmada:
+                path = f"{_SLICES}/endpointslices"
+                self._collected = dict(self.karmada.list(path, label_selector=IMPORTED_SLICES, limit=_PAGE, keep=collected_from))
+        return self._collected or {}
+
     def _sync_one(self, name: str, state: State | None) -> Outcome:
-        return sync(self._cluster(name), self.members[name], state or self._read_one(name), self.settings)
+        return sync(self._cluster(name), self.members[name], state or self._read_one(name), self.settings, self.slices)
 
     @staticmethod
     def _job(function: t.Callable[..., T], *arguments: t.Any) -> t.Callable[[], T]:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC
 from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet, Member, NoImports, Row, Settings
+from ansible_collections.clusterset.dns.plugins.module_utils._headless import SliceRow
 from ansible_collections.clusterset.dns.plugins.module_utils._serviceimport import (
     STRATEGIES,
     Key,
@@ -31,6 +32,7 @@ FLEET_ARG_SPEC: dict[str, t.Any] = {
     "strategies": {"type": "dict", "default": {}},
     "source_gone": {"type": "str", "choices": ["clear", "keep"], "default": "clear"},
     "force": {"type": "bool", "default": False},
+    "headless": {"type": "bool", "default": True},
     "on_unreachable_member": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "rows": {"type": "str", "choices": ["all", "changed"], "default": "all"},
     "parallel": {"type": "int", "default": 16},
@@ -68,6 +70,7 @@ def settings_from(params: t.Mapping[str, t.Any], **rest: t.Any) -> Settings:
         strategies=_strategies(params["strategies"], "strategies"),
         source_gone=params["source_gone"],
         force=params["force"],
+        headless=params["headless"],
         parallel=params["parallel"],
         qps=params["qps"],
         in_flight=params["in_flight"],
@@ -94,6 +97,16 @@ def row_lines(rows: t.Iterable[Row]) -> str:
     """The difference in names and addresses, a line per import that changes."""
     return "".join(
         f"{row.member} {'/'.join(row.key)}: {_shown(row.was)} → {_shown(row.ips)}  {row.reason}\n" for row in rows if row.changed
+    )
+
+
+def slice_lines(rows: t.Iterable[SliceRow]) -> str:
+    """The difference in the labels, a line per EndpointSlice that changes."""
+    return "".join(
+        f"{row.member} EndpointSlice {'/'.join(row.key)}: {_shown(list(filter(None, row.was)))} → {_shown((row.service, row.cluster))}"
+        f"  {row.reason}\n"
+        for row in rows
+        if row.changed
     )
 
 
@@ -144,20 +157,24 @@ def _strategies(given: t.Mapping[str, t.Any], where: str) -> dict[Key, str]:
 
 def finish(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoReturn:
     """End ``serviceimport_ips`` with what became of the fleet."""
+    slices = sorted(fleet.slice_rows)
     result = {
-        "changed": any(row.changed for row in rows),
+        "changed": any(row.changed for row in [*rows, *slices]),
         "imports": [_row(row) for row in _chosen(module, rows)],
+        "slices": [_slice(row, changed=row.changed) for row in _chosen_slices(module, slices)],
         "summary": {
             "members": len(fleet.members),
             "imports": len(rows),
             "changed": sum(row.changed for row in rows),
             "pending": sum(row.pending for row in rows),
+            "slices": len(slices),
+            "slices_changed": sum(row.changed for row in slices),
             "requests": sum(cluster.requests for cluster in fleet.clusters.values()),
             "writes": sum(cluster.writes for cluster in fleet.clusters.values()),
         },
     }
     if module._diff:
-        result["diff"] = {"prepared": row_lines(sorted(rows))}
+        result["diff"] = {"prepared": row_lines(sorted(rows)) + slice_lines(slices)}
     _end(module, fleet, rows, result)
 
 
@@ -176,7 +193,8 @@ def finish_info(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoRet
         }
         for row in _chosen(module, rows)
     ]
-    _end(module, fleet, rows, {"changed": False, "imports": imports})
+    slices = [_slice(row, in_sync=not row.changed and not row.error) for row in _chosen_slices(module, sorted(fleet.slice_rows))]
+    _end(module, fleet, rows, {"changed": False, "imports": imports, "slices": slices})
 
 
 def _end(module: AnsibleModule, fleet: Fleet, rows: list[Row], result: dict[str, t.Any]) -> t.NoReturn:
@@ -188,6 +206,9 @@ def _end(module: AnsibleModule, fleet: Fleet, rows: list[Row], result: dict[str,
     for row in rows:
         if row.error and row.member not in sentences:
             sentences[row.member] = f"{row.member}: {'/'.join(row.key)}: {row.error}"
+    for row in fleet.slice_rows:
+        if row.error and row.member not in sentences:
+            sentences[row.member] = f"{row.member}: {row.error}"
     result["failed_members"] = [{"name": name, "error": sentences[name]} for name in sorted(sentences)]
     result["members_without_api"] = without_api
     unknown = unknown_services(fleet.settings, {row.key for row in rows}, len(fleet.members), len(fleet.failed))
@@ -202,6 +223,23 @@ def _end(module: AnsibleModule, fleet: Fleet, rows: list[Row], result: dict[str,
 
 def _chosen(module: AnsibleModule, rows: list[Row]) -> list[Row]:
     return [row for row in sorted(rows) if module.params["rows"] == "all" or row.changed or row.pending or row.error]
+
+
+def _chosen_slices(module: AnsibleModule, rows: list[SliceRow]) -> list[SliceRow]:
+    return [row for row in rows if module.params["rows"] == "all" or row.changed or row.error]
+
+
+def _slice(row: SliceRow, **rest: bool) -> dict[str, t.Any]:
+    return {
+        "member": row.member,
+        "namespace": row.key[0],
+        "name": row.key[1],
+        "service": row.service,
+        "source_cluster": row.cluster,
+        "reason": row.reason,
+        "error": row.error,
+        **rest,
+    }
 
 
 def _row(row: Row) -> dict[str, t.Any]:

@@ -60,6 +60,7 @@ class Import(t.NamedTuple):
     families: tuple[str, ...]  # spec.ipFamilies, which only mcs-api's CRD from 0.4 on has
     owners: tuple[str, ...]  # field managers of spec.ips
     resource_version: str
+    space: str = ""  # the namespace on the control plane that Karmada delivered it from, by its annotation
 
 
 class Service(t.NamedTuple):
@@ -160,6 +161,7 @@ def import_of(document: t.Mapping[str, t.Any]) -> Import:
         families=tuple(spec.get("ipFamilies") or ()),
         owners=owners,
         resource_version=metadata.get("resourceVersion") or "",
+        space=(metadata.get("annotations") or {}).get("work.karmada.io/namespace") or "",
     )
 
 

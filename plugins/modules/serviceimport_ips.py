@@ -16,7 +16,9 @@ description:
   - All members are worked on at once. Each costs one list per kind that is needed, one patch per import that differs,
     and none where nothing does. A member that fails does not stop the others.
   - A patch is made only on the very state that was read. If the import changed meanwhile, it is read and decided again.
-  - Never set are headless imports, and addresses that are loopback, link-local, unspecified, multicast, a cloud's
+  - Headless imports get no addresses. CoreDNS answers with their endpoints, which it finds by labels that this module puts on the
+    EndpointSlices that Karmada delivers.
+  - Never set are addresses that are loopback, link-local, unspecified, multicast, a cloud's
     metadata address, or no address at all.
 author:
   - clusterset.dns contributors (@clusterset-dns)
@@ -53,7 +55,8 @@ options:
   karmada:
     description:
       - Access to Karmada's control plane, with the same keys as this module's authentication options. Required for
-        O(write_via=override). With O(write_via=retain) it is optional. If set, nothing is written unless the rule is in place.
+        O(write_via=override). With O(write_via=retain) it is optional. If set, nothing is written unless the rule is in place, and
+        O(headless) asks it whence a slice comes whose name fits several members.
     type: dict
     default: {}
   wait:
@@ -145,6 +148,43 @@ imports:
       description: Why it could not be written, otherwise empty.
       type: str
       sample: ""
+slices:
+  description: One row for each member and EndpointSlice that was imported for a headless ServiceImport, sorted by them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    member:
+      description: The member's name.
+      type: str
+      sample: member2
+    namespace:
+      description: The slice's namespace.
+      type: str
+      sample: default
+    name:
+      description: The slice's name.
+      type: str
+      sample: imported-member1-web-x7k2p
+    service:
+      description: The ServiceImport that it belongs to, the value of the label C(multicluster.kubernetes.io/service-name).
+      type: str
+      sample: web
+    source_cluster:
+      description: The cluster that it comes from, the value of the label C(multicluster.kubernetes.io/source-cluster). Empty if not known.
+      type: str
+      sample: member1
+    reason:
+      description: How that cluster is known.
+      type: str
+      sample: by its name
+    error:
+      description: Why it could not be labelled, otherwise empty.
+      type: str
+      sample: ""
+    changed:
+      description: Whether it was written, or would be in check mode.
+      type: bool
 failed_members:
   description: The members that could not be read or written, or not all of whose imports could.
   returned: always
@@ -178,6 +218,12 @@ summary:
       type: int
     pending:
       description: Imports whose source is not there.
+      type: int
+    slices:
+      description: EndpointSlices of headless imports on all members.
+      type: int
+    slices_changed:
+      description: EndpointSlices that were labelled, or would be in check mode.
       type: int
     requests:
       description: Requests that were sent.
@@ -229,6 +275,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     try:
         karmada = Cluster("karmada", params["karmada"], deadline=settings.deadline) if params["karmada"] else None
+        fleet.karmada = karmada
         if karmada and params["write_via"] == "override":
             rows = override(karmada, fleet, wait_timeout=params["wait_timeout"])
         else:

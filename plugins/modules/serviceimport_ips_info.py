@@ -88,6 +88,43 @@ imports:
     pending:
       description: Whether the source of its addresses is not there.
       type: bool
+slices:
+  description: One row for each member and EndpointSlice that was imported for a headless ServiceImport, sorted by them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    member:
+      description: The member's name.
+      type: str
+      sample: member2
+    namespace:
+      description: The slice's namespace.
+      type: str
+      sample: default
+    name:
+      description: The slice's name.
+      type: str
+      sample: imported-member1-web-x7k2p
+    service:
+      description: The ServiceImport that it belongs to, the value of the label C(multicluster.kubernetes.io/service-name).
+      type: str
+      sample: web
+    source_cluster:
+      description: The cluster that it comes from, the value of the label C(multicluster.kubernetes.io/source-cluster). Empty if not known.
+      type: str
+      sample: member1
+    reason:
+      description: How that cluster is known.
+      type: str
+      sample: by its name
+    error:
+      description: Why it could not be labelled, otherwise empty.
+      type: str
+      sample: ""
+    in_sync:
+      description: Whether nothing is to change.
+      type: bool
 failed_members:
   description: The members that could not be read.
   returned: always
@@ -128,7 +165,9 @@ def main() -> None:
         fleet = Fleet(members_from(module.params), settings)
     except ValueError as error:
         module.fail_json(msg=str(error))
-    finish_info(module, fleet, fleet.judge(fleet.read()))
+    states = fleet.read()
+    fleet.judge_slices(states)
+    finish_info(module, fleet, fleet.judge(states))
 
 
 if __name__ == "__main__":

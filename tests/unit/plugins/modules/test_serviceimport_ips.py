@@ -463,9 +463,100 @@ def test_override_says_what_did_not_arrive_and_leaves_others_policies(run: t.Any
     assert karmada.objects[policy] == theirs
 
 
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+
+
+def deliver(api: ApiStandIn, name: str, *clusters: str, **annotations: str) -> None:
+    """A headless import with a slice from each cluster, as Karmada delivers them."""
+    api.put(path(name), {"spec": {"type": "Headless", "ports": [{"port": 80}]}})
+    labels = {
+        "kubernetes.io/service-name": f"derived-{name}",
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.karmada.io",
+    }
+    for cluster in clusters:
+        api.put(f"{SLICES}/imported-{cluster}-{name}-x7k2p", {"metadata": {"labels": labels, "annotations": annotations}})
+
+
+def slice_labels(api: ApiStandIn, name: str) -> list[str]:
+    labels = api.objects[f"{SLICES}/{name}"]["metadata"]["labels"]
+    return [labels.get(f"multicluster.kubernetes.io/{label}") for label in ("service-name", "source-cluster")]
+
+
+def test_slices_of_headless_imports_are_labelled_once(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    deliver(api, "web", "member1", "member2")
+    members = [member(api, "member1")]
+    checked = run(members=members, _ansible_check_mode=True, _ansible_diff=True)
+    assert api.writes == []
+    assert slice_labels(api, "imported-member1-web-x7k2p") == [None, None]
+    line = "member1 EndpointSlice default/imported-member2-web-x7k2p: [] → [web, member2]  by its name\n"
+    assert line in checked["diff"]["prepared"]
+    info = run(serviceimport_ips_info.main, members=members)
+    assert [(row["source_cluster"], row["in_sync"]) for row in info["slices"]] == [("member1", False), ("member2", False)]
+    done = run(members=members)
+    assert (done["summary"]["slices"], done["summary"]["slices_changed"]) == (2, 2)
+    assert slice_labels(api, "imported-member2-web-x7k2p") == ["web", "member2"]
+    assert "ips" not in api.objects[path("web")]["spec"]
+    api.log.clear()
+    assert not run(members=members)["changed"]
+    assert [method for method, *_rest in api.log] == ["GET"] * 4  # imports, CRD, services, slices
+    api.log.clear()
+    run(members=members, headless=False)
+    assert len(api.log) == 3
+
+
+def test_a_slice_whose_name_fits_two_members_is_looked_up(run: t.Any, apis: t.Any) -> None:
+    api, karmada = fill(apis(), []), apis()
+    deliver(api, "web", "a-b")
+    deliver(karmada, "web", "a-b", **{"work.karmada.io/namespace": "karmada-es-a"})
+    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
+    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
+    api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
+    result = run(members=[member(api, "a"), member(api, "a-b")], karmada=karmada.auth)
+    assert not result["failed"]
+    assert slice_labels(api, "imported-a-b-web-x7k2p") == ["web", "a"]
+    # a name that says nothing, and nobody to ask
+    api.objects[f"{SLICES}/imported-a-b-mine"] = api.objects.pop(f"{SLICES}/imported-a-b-web-x7k2p")
+    api.objects[f"{SLICES}/imported-a-b-mine"]["metadata"]["name"] = "imported-a-b-mine"
+    result = run(members=[member(api, "a"), member(api, "a-b")])
+    assert "EndpointSlice default/imported-a-b-mine does not say by its name" in result["msg"]
+
+
+def test_a_headless_import_without_slices_is_waited_for(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    api.put(path("web"), {"spec": {"type": "Headless", "ports": [{"port": 80}]}})
+    api.collections.add("/apis/discovery.k8s.io/v1/endpointslices")
+    result = run(members=[member(api)])
+    assert [row["pending"] for row in result["imports"]] == [False, True]
+    api.put(path("serve"), {**api.objects[path("serve")], "spec": {"type": "ClusterSetIP", "ports": [{"port": 81}]}})
+    api.controller = lambda changed: deliver(api, "web", "member2") if changed == path("serve") else None
+    result = run(members=[member(api)], wait=True, wait_timeout=10)
+    assert result["summary"]["pending"] == 0
+    assert slice_labels(api, "imported-member2-web-x7k2p") == ["web", "member2"]
+
+
+def test_who_may_not_patch_slices_is_told(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    deliver(api, "web", "member2")
+    forbid = status(403, "Forbidden", "may not patch endpointslices")
+    api.faults.append(lambda method, path, _query: forbid if method == "PATCH" and "endpointslices" in path else None)
+    assert "may not patch endpointslices (HTTP 403" in run(members=[member(api)])["msg"]
+    assert ips(api) == ["10.2.0.1"]
+
+
+def test_credentials_that_reach_another_member_are_refused(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    delivered = api.objects[path("serve")]
+    api.put(path("serve"), {**delivered, "metadata": {"annotations": {"work.karmada.io/namespace": "karmada-es-member2"}}})
+    result = run(members=[member(api, "member1")])
+    assert "member1: the credentials reach the member that Karmada calls member2" in result["msg"]
+    assert api.writes == []
+    assert run(members=[member(api, "member2")])["changed"]
+
+
 SETTINGS = serviceimport_ips.settings_from(
     {
-        "services": ["all"], "label_selector": "", "strategy": "derived", "strategies": {}, "source_gone": "clear", "force": False,
+        "services": ["all"], "label_selector": "", "strategy": "derived", "strategies": {}, "source_gone": "clear", "force": False, "headless": True,
         "parallel": 4, "qps": 1000.0, "in_flight": 8, "timeout": 5.0, "deadline": 30.0,
     },
     verify_after=0.05,
