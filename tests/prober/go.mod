@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Copyright (c) 2026, clusterset.dns contributors
+
 module clusterset.example/prober
 
 go 1.24
