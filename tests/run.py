@@ -2,7 +2,8 @@
 # Copyright (c) 2026, clusterset.dns contributors
 """Runs everything that a change must pass, or the steps and groups named on the command line, and counts.
 
-Every step runs even if an earlier one failed. What a step says goes to ``.cache/test/STEP.log`` and, when it fails, to the terminal.
+Every step runs even if an earlier one failed, but for those that need the fleet when there is none. What a step says goes to
+``.cache/test/STEP.log`` and, when it fails, to the terminal.
 A step counts what its tool counts (tests, sanity tests, Molecule's actions), else it is one. The last line is ``N passed, N failed``.
 """
 
@@ -21,6 +22,7 @@ import threading
 import time
 import typing as t
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sanity.ansible_test import prepare_home, work_copy
@@ -311,6 +313,10 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
 }
 
 
+# Steps that run on the fleet, which the step lab brings up beside all others.
+NEED_LAB = {"molecule", "fleet"}
+
+
 def execute(name: str, step: t.Callable[[Log], Count]) -> Count:
     """Run one step, with a sign of life each minute, and print its line."""
     log = Log(LOGS / f"{name}.log")
@@ -319,7 +325,8 @@ def execute(name: str, step: t.Callable[[Log], Count]) -> Count:
 
     def heartbeat() -> None:
         while not over.wait(HEARTBEAT):
-            print(f"  {name} … {time.monotonic() - started:.0f} s", flush=True)
+            last = log.text.rstrip().rpartition("\n")[2].strip()
+            print(f"  {name} … {time.monotonic() - started:.0f} s: {last[:120]}", flush=True)
 
     threading.Thread(target=heartbeat, daemon=True).start()
     reason = ""
@@ -348,10 +355,19 @@ def main() -> int:
     chosen = {
         name: step for group, steps in STEPS.items() for name, step in steps.items() if not wanted or {group, name} & set(wanted)
     }
-    if {"molecule", "fleet"} & set(chosen):
-        chosen = {"lab": STEPS["lab"]["lab"], **chosen} if wanted else chosen
+    if NEED_LAB & set(chosen):
+        chosen = {"lab": STEPS["lab"]["lab"], **chosen}
     started = time.monotonic()
-    counts = [execute(name, step) for name, step in chosen.items()]
+    with ThreadPoolExecutor(1) as beside:
+        # It waits for containers more than it computes, and takes longest where nothing is cached.
+        lab = [beside.submit(execute, "lab", chosen.pop("lab"))] if "lab" in chosen else []
+        early = [execute(name, step) for name, step in chosen.items() if name not in NEED_LAB]
+        counts = early + [future.result() for future in lab]
+        if lab and counts[-1].failed:
+            print("Without a fleet there is nothing to try the rest on.", flush=True)
+            counts += [Count(failed=1) for name in chosen if name in NEED_LAB]
+        else:
+            counts += [execute(name, step) for name, step in chosen.items() if name in NEED_LAB]
     passed, failed, skipped = (sum(getattr(count, word) for count in counts) for word in ("passed", "failed", "skipped"))
     print(f"{time.monotonic() - started:.0f} s" + (f", {skipped} skipped" if skipped else ""))
     print(f"{passed} passed, {failed} failed")
