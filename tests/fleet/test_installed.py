@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""The collection as a user installs it: built, installed elsewhere, its playbooks called by their full names from an infra repository."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from lab_fleet import CHECKOUT, ENVIRONMENT, LAB, Fleet
+
+VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["version"]
+
+
+@pytest.fixture(scope="module")
+def infra(fleet: Fleet, site: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but an inventory as README shows it, and the collections."""
+    folder = tmp_path_factory.mktemp("infra")
+    environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(folder / "ansible.cfg")}
+    (folder / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")
+    for words in (
+        ["build", "--output-path", folder],
+        # What it depends on comes with the package `ansible`.
+        ["install", "--no-deps", "--offline", "-p", folder / "collections", folder / f"clusterset-dns-{VERSION}.tar.gz"],
+    ):
+        command = ["ansible-galaxy", "collection", *map(str, words)]
+        subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True)
+    known = fleet.inventory["all"]["vars"]
+    members = {name: {"coredns_publish_kind_cluster": name} for name in fleet.names}
+    shared = {
+        **{key: known[key] for key in ("ansible_connection", "ansible_python_interpreter", "clusterset_services")},
+        **{key: known[key] for key in known if key.startswith(("coredns_publish_", "dns_verify_"))},
+        "clusterset_kubeconfig": str(LAB / "kubeconfig") + "/{{ inventory_hostname }}.yaml",
+    }
+    inventory = {"all": {"vars": shared, "hosts": {"karmada": {}}, "children": {"karmada_members": {"hosts": members}}}}
+    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments", "hosts"),
+    [
+        ("clusterset.dns.site", [], None),
+        ("clusterset.dns.site", ["--limit", "member2"], ["member2"]),
+        ("clusterset.dns.site", ["--tags", "coredns_multicluster_preflight,dns_verify"], None),
+        ("clusterset.dns.sync", [], None),
+        ("clusterset.dns.verify", [], None),
+        ("clusterset.dns.teardown", ["--check"], None),
+    ],
+)
+def test_playbook_of_the_installed_collection(fleet: Fleet, infra: Path, playbook: str, arguments: list[str], hosts: list[str] | None) -> None:
+    """The fleet is converged: nothing is changed, and only the hosts that were asked for take part."""
+    command = ["ansible-playbook", "-i", "inventory.yml", playbook, *arguments]
+    environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(infra / "ansible.cfg")}
+    ran = subprocess.run(command, cwd=infra, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    assert str(CHECKOUT) not in ran.stdout.replace(str(LAB), "")
+    recap = [line.split() for line in ran.stdout[ran.stdout.rindex("PLAY RECAP") :].splitlines() if " : " in line]
+    verb = "changed=0" if "--check" not in arguments else "failed=0"
+    assert all(verb in line for line in recap), recap
+    taking_part = {line[0] for line in recap}
+    assert taking_part == set(hosts or (fleet.names if playbook.endswith("verify") else ["karmada", *fleet.names]))
