@@ -28,7 +28,7 @@ def members(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
         host = variables.get("inventory_hostname")
         if not host:
             raise AnsibleFilterError("clusterset.dns.members takes the variables of hosts: map('extract', hostvars).")
-        if not variables.get("clusterset_kubeconfig") and not variables.get("clusterset_context"):
+        if not any(variables.get(f"clusterset_{way}") for way in ("kubeconfig", "context", "host")):
             raise AnsibleFilterError(f"Host {host} does not say how its cluster is reached. Set clusterset_kubeconfig.")
         entry = {"name": variables.get("clusterset_member") or host}
         entry |= {key: variables[name] for name, key in _VARIABLES.items() if variables.get(name)}

@@ -37,7 +37,7 @@ try:
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["AUTH_ARG_SPEC", "FIELD_MANAGER", "ApiError", "Cluster", "Forward"]
+__all__ = ["AUTH_ARG_SPEC", "FIELD_MANAGER", "ApiError", "Cluster", "Forward", "hide_secrets"]
 
 FIELD_MANAGER = "clusterset.dns"
 
@@ -49,6 +49,11 @@ _PATCH_TYPES = {
 }
 # How often a request is sent again after a 429, a 5xx that asks for it, or a broken connection.
 _ATTEMPTS = 4
+# What is secret in authentication options and in a kubeconfig that is given as a dictionary, by its key.
+_SECRETS = {
+    "api_key", "password", "proxy_basic_auth", "basic_auth",
+    "token", "client-key-data", "client-certificate-data", "access-token", "id-token", "refresh-token", "client-secret",
+}  # fmt: skip
 # The longest that one Retry-After is obeyed, in seconds: a server that asks for more is reported instead of waited for.
 _LONGEST_PAUSE = 15.0
 
@@ -76,6 +81,24 @@ class Forward(t.NamedTuple):
 
     socket: socket.socket
     error: t.Callable[[], str]
+
+
+def secrets_of(value: t.Any, key: str = "") -> set[str]:
+    """What must not be shown of authentication options, at any depth: tokens, passwords, keys, those in a credential plugin's environment."""
+    if isinstance(value, t.Mapping):
+        if key == "env":
+            secret = any(word in str(value.get("name")).upper() for word in ("KEY", "PASSWORD", "SECRET", "TOKEN"))
+            return secrets_of(value.get("value"), "password" if secret else "")
+        return {secret for name, item in value.items() for secret in secrets_of(item, str(name))}
+    if isinstance(value, list):
+        return {secret for item in value for secret in secrets_of(item, key)}
+    return {value} if isinstance(value, str) and value and key in _SECRETS else set()
+
+
+def hide_secrets(module: AnsibleModule, *options: t.Any) -> None:
+    """Have a module never show the secrets in authentication options that Ansible does not know as such: it returns its invocation."""
+    for one in options:
+        module.no_log_values |= secrets_of(one)
 
 
 class _Throttle:
@@ -139,6 +162,7 @@ class Cluster:
         ``name`` is what messages call it; without it the context or the kubeconfig's file name.
         """
         cls.require_library(module)
+        hide_secrets(module, module.params)
         kubeconfig = module.params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
         guess = module.params.get("context") or (os.path.basename(kubeconfig) if isinstance(kubeconfig, str) else None)
         try:

@@ -52,6 +52,8 @@ _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceimports.m
 _PAGE = 2500
 # How often an import that changed between reading and writing (409) is read and decided again.
 _CONFLICTS = 5
+# How often a member's first write is tried, which Karmada may undo as long as it has not heard of the retain rule.
+_TRIES = 3
 # Up to this many objects are read again one by one, more by one list.
 _FEW = 10
 # The part of verify_after after which a first write, made alone, is looked at.
@@ -93,8 +95,8 @@ class Settings(t.NamedTuple):
 
 
 class Row(t.NamedTuple):
-    """What became of one import on one member. ``pending``: its source is not there (yet); ``error`` '' unless it
-    failed.
+    """What became of one import on one member. ``pending``: its source is not there (yet); ``held``: its addresses are not what its
+    strategy would give, and are left; ``error`` '' unless it failed.
     """
 
     member: str
@@ -105,6 +107,7 @@ class Row(t.NamedTuple):
     changed: bool = False
     pending: bool = False
     error: str = ""
+    held: bool = False
 
 
 class NoImports(ApiError):
@@ -191,8 +194,15 @@ def uses(strategy: str, members: t.Iterable[Member], settings: Settings) -> bool
     return strategy in named
 
 
-def read(cluster: Cluster, member: Member, settings: Settings, *, balancers: bool = False) -> State:
-    """What one member has: one paginated list per kind. ``balancers``: its load balancers are wanted by others too."""
+Exports = t.Callable[[], "t.Collection[Key] | None"]
+
+
+def read(cluster: Cluster, member: Member, settings: Settings, *, balancers: bool = False, exports: Exports = lambda: None) -> State:
+    """What one member has: one paginated list per kind.
+
+    :arg balancers: its load balancers are wanted by others too.
+    :arg exports: gives the services that are exported, see :class:`Facts`; asked only where an import came from Karmada.
+    """
     imports = {one.key: one for one in _list_imports(cluster, settings)}
     if settings.services is not None:
         imports = {key: one for key, one in imports.items() if key in settings.services}
@@ -201,6 +211,8 @@ def read(cluster: Cluster, member: Member, settings: Settings, *, balancers: boo
         return State({}, Facts())
     named = {strategy_of(key, member, settings) for key in imports}
     facts = Facts(static=member.ips, max_ips=max_ips_of(_crd(cluster)))
+    if named & {"derived", "local_first"} and any(one.space for one in imports.values()):
+        facts = facts._replace(exported=exports())
     if named - {"static"} or balancers:
         facts = facts._replace(services=_services(cluster, imports, balancers))
     if named & {"local_first", "endpoints"}:
@@ -239,8 +251,8 @@ def judge(member: Member, state: State, settings: Settings, keys: t.Iterable[Key
         decision = decide(one, strategy_of(key, member, settings), state.facts)
         if one.type == "Headless" and settings.headless and key not in delivered:
             decision = decision._replace(reason=f"{decision.reason}, none of which has been delivered", pending=True)
-        ips, reason = settle(one, decision, source_gone=settings.source_gone, manager=FIELD_MANAGER, force=settings.force)
-        rows.append(Row(member.name, key, ips, one.ips, reason, ips is not one.ips, decision.pending))
+        ips, reason, held = settle(one, decision, source_gone=settings.source_gone, manager=FIELD_MANAGER, force=settings.force)
+        rows.append(Row(member.name, key, ips, one.ips, reason, ips is not one.ips, decision.pending, held=held))
     return rows
 
 
@@ -305,13 +317,15 @@ class _Sync:
             if self._error or not batch:
                 result |= {row.key: row._replace(changed=False) for row in batch}
                 continue
-            with ThreadPoolExecutor(self._settings.in_flight) as pool:
-                written = list(pool.map(lambda row: self._write_one(row, state), batch))
-            if proving:
-                # where nothing comes after the first write, it is looked at once, and late
-                alone = batch == todo[:1] and len(todo) > 1
-                written = self._prove(written, self._settings.verify_after * (_PROBE if alone else 1))
-            result |= {row.key: row for row in written}
+            # where nothing comes after the first write, it is looked at once, and late
+            after = self._settings.verify_after * (_PROBE if batch == todo[:1] and len(todo) > 1 else 1)
+            for attempt in range(_TRIES if batch == todo[:1] else 1):
+                with ThreadPoolExecutor(self._settings.in_flight) as pool:
+                    written = list(pool.map(lambda row: self._write_one(row, state), batch))
+                undone = self._undone(written, after * 2**attempt) if proving else []
+                if not undone or self._error:
+                    break
+            result |= {row.key: row for row in (self._note_undone(written, undone) if undone else written)}
         return list(result.values())
 
     def _write_one(self, row: Row, state: State) -> Row:
@@ -349,20 +363,20 @@ class _Sync:
             self._error = error
             return row._replace(changed=False)
 
-    def _prove(self, rows: list[Row], after: float) -> list[Row]:
+    def _undone(self, rows: list[Row], after: float) -> list[Key]:
         """Read again what was written: Karmada undoes within a fraction of a second what it is not told to retain."""
         written = {row.key: row for row in rows if row.changed}
         if not written:
-            return rows
+            return []
         time.sleep(after)
         try:
             now = current(self._cluster, written, self._settings)
         except ApiError as error:
             self._error = self._error or error
-            return rows
-        undone = [key for key, row in written.items() if key in now and set(now[key].ips) != set(row.ips)]
-        if not undone:
-            return rows
+            return []
+        return [key for key, row in written.items() if key in now and set(now[key].ips) != set(row.ips)]
+
+    def _note_undone(self, rows: list[Row], undone: list[Key]) -> list[Row]:
         self._error = ApiError(
             self._member.name,
             f"{self._member.name}: spec.ips of {_names(undone)} did not stay: Karmada wrote it back. Either no"
@@ -400,9 +414,21 @@ def current(cluster: Cluster, keys: t.Collection[Key], settings: Settings) -> di
     return {one.key: one for one in map(import_of, filter(None, found))}
 
 
+def exported(karmada: Cluster) -> frozenset[Key] | None:
+    """The services that the control plane has a ServiceExport of; None where they may not be read."""
+    try:
+        found = karmada.list(f"{_API}/serviceexports", limit=_PAGE, keep=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
+    except ApiError as error:
+        if error.status not in (http.client.NOT_FOUND, http.client.FORBIDDEN):
+            raise
+        return None
+    return frozenset(found)
+
+
 def _again(cluster: Cluster, member: Member, before: State, settings: Settings) -> State:
     state = read(cluster, member, settings)
-    return state._replace(facts=state.facts._replace(balancers=before.facts.balancers, fleet_known=before.facts.fleet_known))
+    known = before.facts
+    return state._replace(facts=state.facts._replace(balancers=known.balancers, fleet_known=known.fleet_known, exported=known.exported))
 
 
 def _path(key: Key) -> str:
@@ -472,10 +498,11 @@ class Fleet:
     """The members of one run: read, judged and written together, each failing on its own."""
 
     def __init__(self, members: t.Iterable[Member], settings: Settings) -> None:
-        # The control plane, where it can be asked: it alone knows whence a slice comes whose name leaves a doubt.
+        # The control plane, where it can be asked: it alone knows what is exported, and whence a slice comes whose name leaves a doubt.
         self.karmada: Cluster | None = None
         self.slice_rows: list[SliceRow] = []
         self._collected: dict[Key, str] | None = None
+        self._exported: list[t.Collection[Key] | None] = []
         self._lock = threading.Lock()
         self.members = {member.name: member for member in members}
         self.settings = settings
@@ -541,13 +568,20 @@ class Fleet:
         return self.clusters[name]
 
     def _read_one(self, name: str) -> State:
-        return read(self._cluster(name), self.members[name], self.settings, balancers=self._shares_balancers)
+        return read(self._cluster(name), self.members[name], self.settings, balancers=self._shares_balancers, exports=self._exports)
 
     def _current_one(self, name: str, keys: t.Collection[Key]) -> dict[Key, Import]:
         return current(self._cluster(name), keys, self.settings)
 
     def _label_one(self, name: str, rows: list[SliceRow]) -> list[SliceRow]:
         return label(self._cluster(name), rows, self.settings)
+
+    def _exports(self) -> t.Collection[Key] | None:
+        """The services with a ServiceExport on the control plane; None where that cannot be told."""
+        with self._lock:
+            if not self._exported:
+                self._exported = [exported(self.karmada) if self.karmada else None]
+        return self._exported[0]
 
     def _sources(self) -> dict[Key, str]:
         with self._lock:

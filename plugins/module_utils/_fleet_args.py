@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC
+from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, hide_secrets
 from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet, Member, NoImports, Row, Settings
 from ansible_collections.clusterset.dns.plugins.module_utils._headless import SliceRow
 from ansible_collections.clusterset.dns.plugins.module_utils._serviceimport import (
@@ -58,6 +58,23 @@ def members_from(params: t.Mapping[str, t.Any]) -> list[Member]:
     return members
 
 
+def fleet_from(module: AnsibleModule, settings: Settings) -> Fleet:
+    """The fleet that a module's parameters name, whose secrets it will not show. ValueError with a sentence."""
+    hide_secrets(module, module.params)
+    return Fleet(members_from(module.params), settings)
+
+
+def karmada_from(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """How the control plane is reached, or {} where that is not said. ValueError with a sentence."""
+    given = params["karmada"]
+    unknown = sorted(set(given) - {"name", *AUTH_ARG_SPEC})
+    if unknown:
+        raise ValueError(f"karmada has the key {unknown[0]}, which is none of {', '.join(sorted(AUTH_ARG_SPEC))}.")
+    if params["write_via"] == "override" and not given:
+        raise ValueError("write_via=override writes on Karmada's control plane. Set karmada to how it is reached.")
+    return given
+
+
 def settings_from(params: t.Mapping[str, t.Any], **rest: t.Any) -> Settings:
     """The run's settings. ``rest`` is what only one of the modules has. ValueError with a sentence."""
     for option in ("parallel", "qps", "in_flight", "timeout", "deadline"):
@@ -91,6 +108,17 @@ def unknown_services(settings: Settings, found: t.Collection[Key], members: int,
         f"No ServiceImport {names} on {'the member' if members == 1 else f'any of the {members} members'}: it was never exported or"
         " imported. Add it to clusterset_services (role service_exports), or take it out of services."
     )
+
+
+def remarks(rows: t.Sequence[Row]) -> list[str]:
+    """The sentences about imports that did not get what they should, and are no failure."""
+    sentences = []
+    for state, what in (("pending", "the source of its addresses is not there"), ("held", "its addresses are left as they are")):
+        found = [row for row in rows if getattr(row, state) and not row.error]
+        if found:
+            more = f" So it is for {len(found) - 1} more." if len(found) > 1 else ""
+            sentences.append(f"{found[0].member}: ServiceImport {'/'.join(found[0].key)}: {what}: {found[0].reason}.{more}")
+    return sentences
 
 
 def row_lines(rows: t.Iterable[Row]) -> str:
@@ -167,12 +195,15 @@ def finish(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoReturn:
             "imports": len(rows),
             "changed": sum(row.changed for row in rows),
             "pending": sum(row.pending for row in rows),
+            "held": sum(row.held for row in rows),
             "slices": len(slices),
             "slices_changed": sum(row.changed for row in slices),
             "requests": sum(cluster.requests for cluster in fleet.clusters.values()),
             "writes": sum(cluster.writes for cluster in fleet.clusters.values()),
         },
     }
+    for sentence in remarks(sorted(rows)):
+        module.warn(sentence)
     if module._diff:
         result["diff"] = {"prepared": row_lines(sorted(rows)) + slice_lines(slices)}
     _end(module, fleet, rows, result)
@@ -190,6 +221,7 @@ def finish_info(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoRet
             "reason": row.reason,
             "in_sync": not row.changed,
             "pending": row.pending,
+            "held": row.held,
         }
         for row in _chosen(module, rows)
     ]
@@ -222,7 +254,7 @@ def _end(module: AnsibleModule, fleet: Fleet, rows: list[Row], result: dict[str,
 
 
 def _chosen(module: AnsibleModule, rows: list[Row]) -> list[Row]:
-    return [row for row in sorted(rows) if module.params["rows"] == "all" or row.changed or row.pending or row.error]
+    return [row for row in sorted(rows) if module.params["rows"] == "all" or row.changed or row.pending or row.held or row.error]
 
 
 def _chosen_slices(module: AnsibleModule, rows: list[SliceRow]) -> list[SliceRow]:
@@ -252,5 +284,6 @@ def _row(row: Row) -> dict[str, t.Any]:
         "reason": row.reason,
         "changed": row.changed,
         "pending": row.pending,
+        "held": row.held,
         "error": row.error,
     }

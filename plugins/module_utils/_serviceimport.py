@@ -83,19 +83,30 @@ class Facts(t.NamedTuple):
     fleet_known: bool = True
     static: t.Mapping[Key, tuple[str, ...]] = {}
     max_ips: int = 1
+    # The services that the control plane has a ServiceExport of, None where it was not asked.
+    exported: t.Collection[Key] | None = None
 
 
 class Decision(t.NamedTuple):
     """``ips`` that the import shall have, or None where nothing gives any, and the ``reason`` in words.
 
     ``pending``: what would give addresses does not exist (yet), so that waiting may help. ``leave``: the import's own
-    addresses are not to be touched, whatever they are.
+    addresses are not to be touched, whatever they are; ``held``: and that is not what was asked for, so that it has to be said.
     """
 
     ips: tuple[str, ...] | None
     reason: str
     pending: bool = False
     leave: bool = False
+    held: bool = False
+
+
+class Settled(t.NamedTuple):
+    """The addresses that an import is to have in the end, the reason, and whether that is not what its strategy would have given."""
+
+    ips: tuple[str, ...]
+    reason: str
+    held: bool = False
 
 
 def parse_key(text: str) -> Key:
@@ -224,33 +235,30 @@ def decide(wanted: Import, strategy: str, facts: Facts) -> Decision:
     return decision
 
 
-def settle(wanted: Import, decision: Decision, *, source_gone: str, manager: str, force: bool) -> tuple[tuple[str, ...], str]:
-    """The addresses that the import is to have in the end, and the reason, given what it has now.
+def settle(wanted: Import, decision: Decision, *, source_gone: str, manager: str, force: bool) -> Settled:
+    """What the import is to have in the end, given what it has now.
 
     ``source_gone`` (``clear`` or ``keep``) says what becomes of addresses whose source is no more. Addresses that a
     field manager other than ``manager`` set are left, unless ``force``; Karmada does not count, because what it holds
-    on a member it got from elsewhere. What is returned is ``wanted.ips`` itself where nothing is to change: a
+    on a member it got from elsewhere. The addresses returned are ``wanted.ips`` itself where nothing is to change: a
     different order or spelling is no difference.
     """
     if decision.leave:
-        return wanted.ips, decision.reason
+        return Settled(wanted.ips, decision.reason, decision.held)
     ips, reason = decision.ips, decision.reason
     if ips is None:
         if not wanted.ips:
-            return wanted.ips, reason
+            return Settled(wanted.ips, reason)
         if source_gone == "keep":
-            return wanted.ips, f"{reason}; kept"
+            return Settled(wanted.ips, f"{reason}; kept")
         ips, reason = (), f"{reason}; cleared"
     if _same(wanted.ips, ips):
-        return wanted.ips, reason
+        return Settled(wanted.ips, reason)
     others = [owner for owner in wanted.owners if owner != manager and not owner.startswith("karmada")]
     if wanted.ips and others and manager not in wanted.owners and not force:
         text = ", ".join(ips) or "none"
-        return (
-            wanted.ips,
-            f"{reason}; left as field manager {others[0]} set it, instead of {text} (force takes it over)",
-        )
-    return ips, reason
+        return Settled(wanted.ips, f"{reason}; left as field manager {others[0]} set it, instead of {text} (force takes it over)", held=True)
+    return Settled(ips, reason)
 
 
 def _same(have: t.Sequence[str], want: t.Sequence[str]) -> bool:
@@ -300,6 +308,9 @@ def _cluster_ip(key: Key, what: str, facts: Facts) -> Decision:
 
 def _derived(wanted: Import, facts: Facts) -> Decision:
     namespace, name = wanted.key
+    if wanted.space and facts.exported is not None and wanted.key not in facts.exported:
+        # Karmada derives a Service nevertheless, whose address nobody answers at.
+        return Decision(None, f"the control plane has no ServiceExport {namespace}/{name}: no cluster exports it", leave=True, held=True)
     return _cluster_ip((namespace, DERIVED_PREFIX + name), "derived Service", facts)
 
 

@@ -55,7 +55,8 @@ options:
   karmada:
     description:
       - Access to Karmada's control plane, with the same keys as this module's authentication options. Required for
-        O(write_via=override). With O(write_via=retain) it is optional. If set, nothing is written unless the rule is in place, and
+        O(write_via=override). With O(write_via=retain) it is optional. If set, nothing is written unless the rule is in place,
+        imports that Karmada delivered get no address of a derived Service while there is no ServiceExport of that name, and
         O(headless) asks it whence a slice comes whose name fits several members.
     type: dict
     default: {}
@@ -75,7 +76,7 @@ options:
       - Seconds after which what was written is read again. Karmada undoes what it was not told to retain, within 20 ms
         where it has nothing else to do. That is an error here.
       - The first import of each member is written alone and looked at after half of that time, before the others are
-        written. V(0) looks at nothing.
+        written. If it was undone it is tried twice more, as Karmada may not have heard of the rule yet. V(0) looks at nothing.
     type: float
     default: 0.5
 seealso:
@@ -143,6 +144,9 @@ imports:
       type: bool
     pending:
       description: Whether the source of its addresses is not there.
+      type: bool
+    held:
+      description: Whether its addresses are not what its strategy would give and are left nevertheless, for the reason that is given.
       type: bool
     error:
       description: Why it could not be written, otherwise empty.
@@ -219,6 +223,9 @@ summary:
     pending:
       description: Imports whose source is not there.
       type: int
+    held:
+      description: Imports whose addresses are not what their strategy would give and were left.
+      type: int
     slices:
       description: EndpointSlices of headless imports on all members.
       type: int
@@ -238,11 +245,11 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._control_plane import override, require_retain_rule
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet
 from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import (
     FLEET_ARG_SPEC,
     finish,
-    members_from,
+    fleet_from,
+    karmada_from,
     settings_from,
 )
 
@@ -268,13 +275,12 @@ def main() -> None:
             verify_after=params["verify_after"],
             deadline=time.monotonic() + params["deadline"],
         )
-        fleet = Fleet(members_from(params), settings)
-        if params["write_via"] == "override" and not params["karmada"]:
-            raise ValueError("write_via=override writes on Karmada's control plane. Set karmada to how it is reached.")
+        fleet = fleet_from(module, settings)
+        access = karmada_from(params)
     except ValueError as error:
         module.fail_json(msg=str(error))
     try:
-        karmada = Cluster("karmada", params["karmada"], deadline=settings.deadline) if params["karmada"] else None
+        karmada = Cluster("karmada", access, timeout=settings.timeout, deadline=settings.deadline) if access else None
         fleet.karmada = karmada
         if karmada and params["write_via"] == "override":
             rows = override(karmada, fleet, wait_timeout=params["wait_timeout"])

@@ -88,6 +88,9 @@ imports:
     pending:
       description: Whether the source of its addresses is not there.
       type: bool
+    held:
+      description: Whether its addresses are not what its strategy would give and are left nevertheless, for the reason that is given.
+      type: bool
 slices:
   description: One row for each member and EndpointSlice that was imported for a headless ServiceImport, sorted by them.
   returned: success
@@ -148,11 +151,10 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet
 from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import (
     FLEET_ARG_SPEC,
     finish_info,
-    members_from,
+    fleet_from,
     settings_from,
 )
 
@@ -162,7 +164,7 @@ def main() -> None:
     Cluster.require_library(module)
     try:
         settings = settings_from(module.params, deadline=time.monotonic() + module.params["deadline"])
-        fleet = Fleet(members_from(module.params), settings)
+        fleet = fleet_from(module, settings)
     except ValueError as error:
         module.fail_json(msg=str(error))
     states = fleet.read()

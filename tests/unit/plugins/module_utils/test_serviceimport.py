@@ -119,6 +119,20 @@ def test_a_headless_import_is_left_alone_whatever_it_has(strategy: str) -> None:
     assert settle(headless, decision, source_gone="clear", manager="us", force=True)[0] is headless.ips
 
 
+@pytest.mark.parametrize(
+    ("space", "exported", "ips"),
+    [
+        ("karmada-es-member1", frozenset(), None),
+        ("karmada-es-member1", frozenset({KEY}), ("10.2.0.1",)),
+        ("karmada-es-member1", None, ("10.2.0.1",)),
+        ("", frozenset(), ("10.2.0.1",)),
+    ],
+)
+def test_what_no_cluster_exports_is_left_as_it_is(space: str, exported: frozenset[t.Any] | None, ips: tuple[str, ...] | None) -> None:
+    decision = decide(IMPORT._replace(space=space), "derived", Facts({DERIVED: service("10.2.0.1")}, exported=exported))
+    assert (decision.ips, decision.leave, decision.held) == (ips, ips is None, ips is None)
+
+
 def test_waiting_helps_only_where_the_source_may_still_come() -> None:
     assert decide(IMPORT, "derived", Facts()).pending
     assert not decide(IMPORT, "derived", Facts({DERIVED: service("None")})).pending
@@ -187,7 +201,7 @@ def test_anything_else_is(have: tuple[str, ...]) -> None:
 def test_source_gone(policy: str, ips: tuple[str, ...], reason: str) -> None:
     there = IMPORT._replace(ips=("10.0.0.1",), owners=("us",))
     decision = Decision(None, "there is no x", pending=True)
-    assert settle(there, decision, source_gone=policy, manager="us", force=False) == (ips, reason)
+    assert settle(there, decision, source_gone=policy, manager="us", force=False) == (ips, reason, False)
 
 
 @pytest.mark.parametrize(
@@ -203,8 +217,9 @@ def test_source_gone(policy: str, ips: tuple[str, ...], reason: str) -> None:
 )
 def test_what_others_set_is_taken_with_force_only(owners: tuple[str, ...], force: bool, taken: bool) -> None:
     there = IMPORT._replace(ips=("10.0.0.2",), owners=owners)
-    ips, reason = settle(there, Decision(("10.0.0.1",), "x"), source_gone="clear", manager="us", force=force)
+    ips, reason, held = settle(there, Decision(("10.0.0.1",), "x"), source_gone="clear", manager="us", force=force)
     assert ips == (("10.0.0.1",) if taken else ("10.0.0.2",))
+    assert held is not taken
     assert ("kubectl-patch" in reason) is not taken
 
 

@@ -12,6 +12,9 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
+from ansible_collections.clusterset.dns.plugins.module_utils._api import hide_secrets
+from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet
+from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import members_from
 from ansible_collections.clusterset.dns.plugins.modules import serviceimport_ips, serviceimport_ips_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
@@ -224,7 +227,7 @@ def test_an_import_that_vanishes_is_no_failure(run: t.Any, apis: t.Any) -> None:
 
 def test_two_runs_at_once_do_no_harm(run: t.Any, apis: t.Any) -> None:
     api = fill(apis(), [f"s{number}" for number in range(40)])
-    fleets = [serviceimport_ips.Fleet([serviceimport_ips_member(api)], SETTINGS) for _number in range(2)]
+    fleets = [Fleet([serviceimport_ips_member(api)], SETTINGS) for _number in range(2)]
     threads = [threading.Thread(target=fleet.sync) for fleet in fleets]
     for thread in threads:
         thread.start()
@@ -244,7 +247,44 @@ def test_karmada_undoing_it_is_an_error_after_the_first_write(run: t.Any, apis: 
     result = run(members=[member(api)])
     assert result["failed"]
     assert "spec.ips of default/s0 did not stay: Karmada wrote it back" in result["msg"]
-    assert len(api.writes) == 1
+    assert {written for _method, written in api.writes} == {path("s0")}
+
+
+def test_a_rule_that_karmada_hears_of_late_is_waited_for(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ["a", "b"])
+    deaf = iter([True, True])
+
+    def undo(changed: str) -> None:
+        if next(deaf, False):
+            del api.objects[changed]["spec"]["ips"]
+            api.put(changed, api.objects[changed])
+
+    api.controller = undo
+    result = run(members=[member(api)])
+    assert not result["failed"]
+    assert (ips(api, "a"), ips(api, "b"), result["summary"]["changed"]) == (["10.2.0.1"], ["10.2.0.2"], 2)
+
+
+def test_what_is_never_exported_gets_no_address_and_a_sentence(run: t.Any, apis: t.Any) -> None:
+    api, karmada = fill(apis(), ["a", "b"]), apis()
+    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
+    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
+    karmada.put(f"{API}/namespaces/default/serviceexports/b", {})
+    for name in ("a", "b"):
+        api.objects[path(name)]["metadata"]["annotations"] = {"work.karmada.io/namespace": "karmada-es-member1"}
+    result = run(members=[member(api)], karmada=karmada.auth, rows="changed")
+    assert (ips(api, "a"), ips(api, "b")) == ([], ["10.2.0.2"])
+    assert "the control plane has no ServiceExport default/a: no cluster exports it" in result["said"][0]
+    assert [(row["name"], row["held"]) for row in result["imports"]] == [("a", True), ("b", False)]
+
+
+def test_what_another_manager_set_is_left_and_said(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ips=["10.9.9.9"])
+    api.objects[path("serve")]["metadata"]["managedFields"] = [{"manager": "kubectl-patch", "fieldsV1": {"f:spec": {"f:ips": {}}}}]
+    result = run(members=[member(api)])
+    assert "left as field manager kubectl-patch set it" in result["said"][0]
+    assert (api.writes, result["summary"]["held"]) == ([], 1)
+    assert run(members=[member(api)], force=True)["changed"]
 
 
 def test_nothing_is_written_without_the_retain_rule_where_it_can_be_seen(run: t.Any, apis: t.Any) -> None:
@@ -325,6 +365,7 @@ def test_waiting_has_an_end_and_says_so(run: t.Any, apis: t.Any) -> None:
     api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
     result = run(members=[member(api)], wait=True, wait_timeout=1.2)
     assert (result["failed"], result["summary"]["pending"]) == (False, 1)
+    assert "default/a: the source of its addresses is not there: there is no derived Service derived-a." in result["said"][0]
     assert result["imports"][0]["reason"] == "there is no derived Service derived-a"
 
 
@@ -366,6 +407,7 @@ def test_a_load_balancer_of_another_member(run: t.Any, apis: t.Any) -> None:
         ({"members": [{"name": "a"}], "strategies": {"default/serve": "x"}}, "'x' for default/serve is none of"),
         ({"members": [{"name": "a"}], "qps": 0}, "qps is 0"),
         ({"members": [{"name": "a"}], "write_via": "override"}, "Set karmada"),
+        ({"members": [{"name": "a"}], "karmada": {"kubekonfig": "x"}}, "karmada has the key kubekonfig"),
     ],
 )
 def test_bad_input_is_a_sentence(run: t.Any, params: dict[str, t.Any], words: str) -> None:
@@ -394,6 +436,7 @@ def test_info_compares_and_never_writes(run: t.Any, apis: t.Any) -> None:
             "reason": "derived Service derived-serve",
             "in_sync": False,
             "pending": False,
+            "held": False,
         }
     ]
     assert {method for method, *_rest in api.log} == {"GET"}
@@ -564,9 +607,20 @@ SETTINGS = serviceimport_ips.settings_from(
 
 
 def serviceimport_ips_member(api: ApiStandIn) -> t.Any:
-    return serviceimport_ips.members_from({"members": [member(api)]})[0]
+    return members_from({"members": [member(api)]})[0]
 
 
-def test_kubeconfigs_and_tokens_do_not_show(run: t.Any) -> None:
-    result = run(members=[{"name": "a", "kubeconfig": {"users": [{"user": {"token": "s3cret"}}]}}])
-    assert "s3cret" not in json.dumps(result, default=str)
+def test_secrets_in_kubeconfigs_and_members_are_known_as_such() -> None:
+    """What a module knows as secret it masks in all that it returns, its invocation included."""
+
+    class Module:
+        no_log_values: t.ClassVar[set[str]] = set()
+
+    env = [{"name": "AWS_PROFILE", "value": "prod"}, {"name": "AWS_SECRET_ACCESS_KEY", "value": "s3cret-1"}]
+    kubeconfig = {
+        "current-context": "a",
+        "users": [{"name": "u", "user": {"token": "s3cret-2", "client-key-data": "s3cret-3", "exec": {"command": "aws", "env": env}}}],
+    }
+    members = [{"name": "a", "api_key": "s3cret-4"}, {"name": "b", "kubeconfig": kubeconfig, "proxy_headers": {"basic_auth": "s3cret-5"}}]
+    hide_secrets(Module, {"members": members, "context": "a", "karmada": {"password": "s3cret-6"}})  # type: ignore[arg-type]
+    assert Module.no_log_values == {f"s3cret-{number}" for number in range(1, 7)}
