@@ -45,10 +45,15 @@ def _free_port() -> int:
 
 
 class ApiServer:
-    """``start()``, ``stop()`` and ``start()`` again keep what is stored; ``kubeconfig`` reaches it with all rights."""
+    """``start()``, ``stop()`` and ``start()`` again keep what is stored; ``kubeconfig`` reaches it with all rights, ``etcd`` is etcd's URL.
 
-    def __init__(self, folder: Path) -> None:
+    :arg flags: more of kube-apiserver's; the last of the same name counts.
+    """
+
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
+        self.etcd = ""
+        self._flags = flags
         self.kubeconfig = folder / "kubeconfig.yaml"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._port = _free_port()
@@ -58,6 +63,7 @@ class ApiServer:
     def start(self) -> None:
         """Returns at once; ``wait`` until it answers."""
         folder, client, peer = self.folder, _free_port(), _free_port()
+        self.etcd = f"http://127.0.0.1:{client}"
         if not (folder / "sa.key").exists():
             command = ["openssl", "genrsa", "-out", str(folder / "sa.key"), "2048"]
             subprocess.run(command, check=True, capture_output=True)
@@ -66,14 +72,14 @@ class ApiServer:
         self._spawn(
             _program("etcd-*/server"),
             f"--data-dir={folder / 'etcd'}",
-            f"--listen-client-urls=http://127.0.0.1:{client}",
-            f"--advertise-client-urls=http://127.0.0.1:{client}",
+            f"--listen-client-urls={self.etcd}",
+            f"--advertise-client-urls={self.etcd}",
             f"--listen-peer-urls=http://127.0.0.1:{peer}",
             "--unsafe-no-fsync",
         )
         self._spawn(
             _program("kubernetes-*/kube-apiserver"),
-            f"--etcd-servers=http://127.0.0.1:{client}",
+            f"--etcd-servers={self.etcd}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._port}",
             f"--cert-dir={folder / 'certificates'}",
@@ -86,6 +92,7 @@ class ApiServer:
             "--disable-admission-plugins=ServiceAccount",
             f"--audit-policy-file={folder / 'audit.json'}",
             f"--audit-log-path={folder / 'audit.log'}",
+            *self._flags,
         )
         cluster = {"server": f"https://127.0.0.1:{self._port}", "certificate-authority": str(self._certificate)}
         access = {

@@ -22,6 +22,8 @@ import conftest  # noqa: F401
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn
 
 RECORDED = json.loads((CHECKOUT / "benchmarks" / "recorded.json").read_text())
+# The member that was recorded, as Karmada's annotation on what it delivers calls it.
+SPACE = b"karmada-es-member2"
 MCS = "/apis/multicluster.x-k8s.io/v1alpha1"
 RULES = "/apis/config.karmada.io/v1alpha1"
 
@@ -33,13 +35,15 @@ class Clusters(ApiStandIn):
         super().__init__()
         self.delay = delay
         self._answers: dict[str, bytes] = {}
-        imports, services = [], []
+        imports, services, exports = [], [], []
         for number in range(objects):
             name, ip = f"s{number:05}", f"10.96.{number // 250}.{number % 250 + 1}"
             imports.append(_like(RECORDED["serviceimport"], name, ips=[ip]))
             services.append(_like(RECORDED["service"], f"derived-{name}", clusterIP=ip, clusterIPs=[ip]))
+            exports.append({"metadata": {"namespace": "default", "name": name}})
             self.put(f"{MCS}/namespaces/default/serviceimports/{name}", imports[-1])
         self._list(f"{MCS}/serviceimports", imports)
+        self._list(f"{MCS}/serviceexports", exports)
         self._list("/api/v1/services", services)
         crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceimports.multicluster.x-k8s.io"
         self.put(crd, RECORDED["crd"])
@@ -61,9 +65,10 @@ class Clusters(ApiStandIn):
         self._answers["/version"] = _bytes({"major": "1", "minor": "34", "gitVersion": "v1.34.4"})
 
     def answer(self, method: str, path: str, query: dict[str, str], body: t.Any) -> tuple[int, t.Any]:
-        path = "/" + path.split("/", 2)[2]
+        _empty, cluster, path = path.split("/", 2)
+        path = f"/{path}"
         if method == "GET" and path in self._answers:
-            return 200, self._answers[path]
+            return 200, self._answers[path].replace(SPACE, f"karmada-es-{cluster}".encode())
         return super().answer(method, path, query, body)
 
     def counted(self) -> dict[str, dict[str, int]]:

@@ -394,9 +394,10 @@ class Cluster:
                 broken = isinstance(error, urllib3.exceptions.ProtocolError)
                 if broken and verb != "POST" and attempt < _ATTEMPTS:
                     continue
+                advice = " Set ca_cert, host or kubeconfig so that they fit." if isinstance(error, urllib3.exceptions.SSLError) else ""
                 raise ApiError(
                     self.name,
-                    f"{self.name}: the API server at {self.server} does not answer ({_cause(error)}).",
+                    f"{self.name}: the API server at {self.server} does not answer ({_cause(error)}).{advice}",
                     reason="Unreachable",
                     verb=verb,
                     path=path,
@@ -438,9 +439,14 @@ class Cluster:
         except (ValueError, AttributeError):
             reason, message = "", answer.data.decode(errors="replace").strip()[:300]
         reason = reason or http.client.responses.get(answer.status, str(answer.status))
+        advice = ""
+        if answer.status == http.client.UNAUTHORIZED:
+            advice = " The credentials are not valid there: they may have expired, or be another cluster's. Renew them or set another kubeconfig."
+        elif "system:anonymous" in message:
+            advice = " No credentials were sent: see that the kubeconfig's user has some, and that its credential plugin runs."
         return ApiError(
             self.name,
-            f"{self.name}: {verb} {path}: {message or reason} (HTTP {answer.status} {reason}).",
+            f"{self.name}: {verb} {path}: {message or reason} (HTTP {answer.status} {reason}).{advice}",
             status=answer.status,
             reason=reason,
             verb=verb,
