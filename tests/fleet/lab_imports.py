@@ -24,6 +24,8 @@ from lab_fleet import ENVIRONMENT, LAB, Fleet, Member, wait_for
 
 MCS = ("multicluster.x-k8s.io", "v1alpha1")
 LABEL = "clusterset-imports-test"
+# The ResourceInterpreterCustomization that the role places.
+RULE = "clusterset-dns-serviceimport-ips"
 Object = dict[str, t.Any]
 
 

@@ -21,9 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kubernetes import client, config
 from lab_fleet import ENVIRONMENT, LAB, Fleet, Member, wait_for
-from lab_imports import MCS, Imports, Object, Report, Wire, inventory_of, kill_when, lab_kubeconfig, sync
-
-RULE = "clusterset-dns-serviceimport-ips"
+from lab_imports import MCS, RULE, Imports, Object, Report, Wire, inventory_of, kill_when, lab_kubeconfig, sync
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 import typing as t
 
 import pytest
@@ -171,6 +172,15 @@ def test_who_may_read_but_not_patch_is_told(run: t.Any, apis: t.Any) -> None:
     assert "may not patch (HTTP 403 Forbidden)" in result["msg"]
     assert len(api.writes) == 1  # the first refusal ends it
     assert not result["changed"]
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_another_time_of_day_changes_nothing(run: t.Any, apis: t.Any, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+    api = fill(apis(), ["a", "b"])
+    assert run(members=[member(api)])["summary"]["changed"] == 2
+    assert (ips(api, "a"), ips(api, "b")) == (["10.2.0.1"], ["10.2.0.2"])
 
 
 def test_throttling_is_waited_for(run: t.Any, apis: t.Any) -> None:
