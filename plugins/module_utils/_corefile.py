@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser import Corefile, CorefileError, parse
 
-__all__ = ["Corefile", "CorefileError", "describe", "parse", "plugins_used", "port_of", "reload_hash", "zones_served"]
+__all__ = ["Corefile", "CorefileError", "describe", "metrics_port", "parse", "plugins_used", "port_of", "reload_hash", "zones_served"]
 
 
 def plugins_used(corefile: Corefile) -> list[dict[str, t.Any]]:
@@ -54,6 +54,16 @@ def port_of(corefile: Corefile, name: str) -> int:
         if one["scheme"] == "dns" and (one["zone"] == "." or name.endswith(f".{one['zone'].lower()}"))
     ]
     return max(fitting, key=lambda pair: pair[0])[1] or 53 if fitting else 53
+
+
+def metrics_port(corefile: Corefile) -> int | None:
+    """The port of the first ``prometheus`` plugin that has one; None where the Corefile uses none."""
+    for block in corefile.blocks:
+        for directive in block.named("prometheus"):
+            digits = directive.args[0].text.rpartition(":")[2] if directive.args else "9153"
+            if digits.isascii() and digits.isdigit():
+                return int(digits)
+    return None
 
 
 def describe(corefile: Corefile) -> list[dict[str, t.Any]]:

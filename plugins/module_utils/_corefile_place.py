@@ -5,8 +5,8 @@
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
 """Where a Corefile is kept: a key of a ConfigMap, or a file. Both are read and written the same way.
 
-The ConfigMap carries an annotation with the SHA-512 of each key's text as it was before the first change, so that any
-machine can say, when the last zone is taken out again, whether the original came back byte for byte.
+The ConfigMap carries an annotation with each key's text as it was before the first change, so that any machine can give it back when
+the last zone is taken out again, or say that it did not come back byte for byte because someone else changed it since.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ PLACE_ARG_SPEC = {
     "imports": {"type": "dict"},
     "env": {"type": "dict"},
 }
-# JSON, key of the ConfigMap to hash; '' for a key that was not there.
-ANNOTATION = "clusterset.dns/original-sha512"
+# JSON, key of the ConfigMap to {sha512, text, ours}: hash of the original ('' for a key that was not there), the original, and the hash
+# of what this collection wrote last, unless someone else wrote in between.
+ANNOTATION = "clusterset.dns/original"
+# What the API server allows for all annotations of an object: apimachinery, TotalAnnotationSizeLimitB.
+_ANNOTATIONS_LIMIT = 256 * 1024
 _LABELS = {"app.kubernetes.io/managed-by": "clusterset.dns", "app.kubernetes.io/part-of": "clusterset.dns"}
 
 
@@ -93,6 +96,10 @@ class File:
         """A file keeps no record of what it was."""
         return None
 
+    def original(self) -> str | None:
+        """A file keeps no record of what it was."""
+        return None
+
 
 class ConfigMap:
     """A Corefile in a ConfigMap. What is written is refused by the API server (409) if the object changed since it was read."""
@@ -112,23 +119,35 @@ class ConfigMap:
         return (self._found.get("data") or {}).get(self.key) if self._found else None
 
     @property
-    def _originals(self) -> dict[str, str]:
+    def _originals(self) -> dict[str, dict[str, str]]:
         annotations = (self._found or {}).get("metadata", {}).get("annotations") or {}
         try:
             recorded = json.loads(annotations.get(ANNOTATION, "{}"))
         except ValueError:
             return {}
-        return recorded if isinstance(recorded, dict) else {}
+        found = recorded.items() if isinstance(recorded, dict) else ()
+        return {key: one for key, one in found if isinstance(one, dict) and isinstance(one.get("sha512"), str)}
+
+    @property
+    def _text(self) -> str | None:
+        return ((self._found or {}).get("data") or {}).get(self.key)
 
     def restored(self, text: str) -> bool | None:
         """Whether ``text`` is what was there before the first change; None where that was not recorded."""
         recorded = self._originals.get(self.key)
-        return None if recorded is None else recorded in ((_sha512(text), "") if text == "" else (_sha512(text),))
+        return None if recorded is None else recorded["sha512"] in ((_sha512(text), "") if text == "" else (_sha512(text),))
+
+    def original(self) -> str | None:
+        """What was there before the first change, if nobody else changed it since; None otherwise, or where that was not recorded."""
+        recorded = self._originals.get(self.key, {})
+        text = recorded.get("text")
+        unchanged = self._text is not None and recorded.get("ours") == _sha512(self._text)
+        return text if unchanged and text is not None and recorded["sha512"] in (_sha512(text), "") else None
 
     def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
         """Write the key.
 
-        :arg first: nothing of ours was there before, so the hash of what was is recorded.
+        :arg first: nothing of ours was there before, so what was is recorded.
         :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
         """
         originals = self._originals
@@ -136,7 +155,7 @@ class ConfigMap:
             body = {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {"name": self.name, "labels": _LABELS, "annotations": {ANNOTATION: json.dumps({self.key: ""})}},
+                "metadata": {"name": self.name, "labels": _LABELS, "annotations": {ANNOTATION: json.dumps({self.key: _record(None, text)})}},
                 "data": {self.key: text},
             }
             self.cluster.create(self._collection, body, dry_run=dry_run)
@@ -149,16 +168,18 @@ class ConfigMap:
         data = self._found.get("data") or {}
         value: str | None = text
         if first:
-            originals = {**originals, self.key: _sha512(data[self.key]) if self.key in data else ""}
-        if last:
-            if originals.get(self.key) == "" and not text:
-                value = None
-            originals = {key: recorded for key, recorded in originals.items() if key != self.key}
+            originals[self.key] = _record(self._text, text)
+        elif self.key in originals:
+            known = originals[self.key].pop("ours", None)
+            if self._text is not None and known == _sha512(self._text):
+                originals[self.key]["ours"] = _sha512(text)
+        if last and originals.pop(self.key, {}).get("sha512") == "" and not text:
+            value = None
         metadata = self._found["metadata"]
         if value is None and set(data) == {self.key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
             self.cluster.delete(self._path, dry_run=dry_run)
             return
-        record = json.dumps(originals, sort_keys=True) if originals else None
+        record = _fitting(originals, metadata.get("annotations") or {}) if originals else None
         body = {
             "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {ANNOTATION: record}},
             "data": {self.key: value},
@@ -172,6 +193,20 @@ def place_of(module: AnsibleModule) -> File | ConfigMap:
     if params["path"]:
         return File(params["path"])
     return ConfigMap(Cluster.from_module(module), params["namespace"], params["name"], params["key"])
+
+
+def _record(original: str | None, ours: str) -> dict[str, str]:
+    return {"sha512": "" if original is None else _sha512(original), "text": original or "", "ours": _sha512(ours)}
+
+
+def _fitting(originals: dict[str, dict[str, str]], annotations: dict[str, str]) -> str:
+    """The record as JSON; without the texts where an object's annotations have no room for them."""
+    record = json.dumps(originals, sort_keys=True)
+    others = sum(len(f"{key}{value}".encode()) for key, value in annotations.items() if key != ANNOTATION)
+    if len(ANNOTATION) + len(record) + others <= _ANNOTATIONS_LIMIT:
+        return record
+    short = {key: {part: value for part, value in one.items() if part != "text"} for key, one in originals.items()}
+    return json.dumps(short, sort_keys=True)
 
 
 def _sha512(text: str) -> str:

@@ -26,6 +26,11 @@ def reload_state(text: str) -> dict[str, t.Any]:
     return state
 
 
+def refused_in(log: str) -> int:
+    """How many Corefiles were refused by CoreDNS's log."""
+    return log.count("Corefile changed but reload failed")
+
+
 def running_hash(log: str) -> str:
     """The hash of the Corefile that runs by CoreDNS's log, where each start and each reload that worked says it; '' if none does."""
     _before, found, after = log.rpartition("Running configuration SHA512 = ")

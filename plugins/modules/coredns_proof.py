@@ -94,6 +94,10 @@ answers:
   returned: success, outside check mode
   type: list
   elements: dict
+reload_sha512:
+  description: The hash by which the pod names the Corefile that it runs, files that it imports included; empty without the plugin C(reload).
+  returned: success, outside check mode
+  type: str
 notes:
   description: What could not be proven, in sentences.
   returned: success
@@ -110,7 +114,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _corefile, _dns, _dns_query, _member, _proof, _rollout
+from ansible_collections.clusterset.dns.plugins.module_utils import _corefile, _dns, _dns_query, _member, _metrics, _proof, _rollout
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
@@ -243,6 +247,10 @@ class Proof:
                 )
             time.sleep(_PAUSE)
 
+    def hash(self, name: str) -> str:
+        """What the ``reload`` plugin calls the Corefile that the pod runs; '' without that plugin."""
+        return _metrics.running_hash(self.cluster.text(f"{self._pods}/{name}/log?container={self.container['name']}"))
+
     def _see_trouble(self, pod: dict[str, t.Any]) -> None:
         words = _rollout.trouble(pod)
         if words:
@@ -285,7 +293,8 @@ def prove(cluster: Cluster, params: dict[str, t.Any], corefile: t.Any) -> dict[s
     with proof.pod() as name:
         proof.started(name)
         answers = proof.answers(name, wanted, same)
-    return {"answers": answers, "notes": notes, "duration": round(time.monotonic() - started, 1)}
+        reload_sha512 = proof.hash(name)
+    return {"answers": answers, "reload_sha512": reload_sha512, "notes": notes, "duration": round(time.monotonic() - started, 1)}
 
 
 def main() -> None:

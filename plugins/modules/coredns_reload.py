@@ -13,8 +13,9 @@ description:
   - CoreDNS's C(reload) plugin takes a changed Corefile without a restart, and keeps the old one, saying so only in its log and
     metrics, where the new one is no good. Such a pod works until it is started again.
   - This module asks every pod which Corefile it runs, waits until all run the one that is wanted, and fails with the pod's own
-    words where one refused it. It reads the metrics of the C(reload) plugin through the API server's port-forward, and the pod's
-    log where they do not tell, that is for a pod that has not reloaded since it was started, or has refused a Corefile.
+    words where one refused it. It reads C(coredns_reload_version_info) and C(coredns_reload_failed_total) through the API server's
+    port-forward, and the pod's log where they do not tell, that is for a pod that has not reloaded since it was started, or
+    has refused a Corefile, or has no C(prometheus) plugin.
   - A pod whose ConfigMap volume is old gets an annotation, which makes the kubelet refresh the volume at once instead of within
     a minute or two.
 author:
@@ -49,10 +50,16 @@ options:
     description: The Corefile that each of them should run.
     type: str
     required: true
+  sha512:
+    description:
+      - The hash of the Corefile, as M(clusterset.dns.coredns_proof) returned it, for a Corefile that imports files or reads environment
+        variables, whose hash its text does not tell.
+      - Where it is not known either, a pod that reports another hash than at first has taken the Corefile, and one that has refused
+        none for 90 seconds, which is longer than C(reload) takes.
+    type: str
   metrics_port:
-    description: The port of the C(prometheus) plugin.
+    description: The port of the C(prometheus) plugin. By default the one in the Corefile.
     type: int
-    default: 9153
   timeout:
     description: How long to wait, in seconds.
     type: int
@@ -76,6 +83,9 @@ pods:
     pod:
       description: Name of the pod.
       type: str
+    hash:
+      description: The hash of the Corefile that it runs; empty where it does not say.
+      type: str
     current:
       description: Whether it runs the Corefile that is wanted.
       type: bool
@@ -89,6 +99,7 @@ duration:
 """
 
 import contextlib
+import hashlib
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -101,36 +112,44 @@ ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},
     "label_selector": {"default": "k8s-app=kube-dns"},
     "corefile": {"required": True},
-    "metrics_port": {"type": "int", "default": 9153},
+    "sha512": {},
+    "metrics_port": {"type": "int"},
     "timeout": {"type": "int", "default": 180},
 }
 ANNOTATION = "clusterset.dns/corefile"
 
 
-def state_of(cluster: Cluster, namespace: str, pod: str, port: int) -> dict[str, t.Any]:
+# reload looks each 30 seconds, give or take 15, and the kubelet brings a new ConfigMap within some.
+_RELOADED = 90.0
+
+
+def state_of(cluster: Cluster, namespace: str, pod: str, port: int | None) -> dict[str, t.Any]:
     """Which Corefile a pod runs: ``{hash, failed}``, see :func:`_metrics.reload_state`."""
-    forward = cluster.port_forward(namespace, pod, port)
-    with contextlib.closing(forward.socket) as connection:
-        connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    if not answer:
-        raise ApiError(
-            cluster.name,
-            f"{cluster.name}: pod {namespace}/{pod} does not answer on its metrics port {port}: {forward.error()}",
-            reason="Metrics",
-        )
-    state = _metrics.reload_state(answer.decode(errors="replace"))
+    state = _metrics.reload_state(_metrics_of(cluster, namespace, pod, port) if port else "")
     if state["hash"] and not state["failed"]:
         return state
     # The metric names the Corefile that was tried last, good or bad, and nothing before the first reload. The log names what
     # runs, at the start and at each reload; with the plugin `log` in use the line may be far from both ends of it.
     log = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
     ends = (cluster.text(f"{log}?tailLines=2000"), cluster.text(f"{log}?limitBytes=262144"))
-    return state | {"hash": next(filter(None, map(_metrics.running_hash, ends)), "")}
+    return {
+        "hash": next(filter(None, map(_metrics.running_hash, ends)), ""),
+        "failed": state["failed"] or _metrics.refused_in(ends[0]),
+    }
 
 
-def look(cluster: Cluster, params: dict[str, t.Any], wanted: str) -> list[dict[str, t.Any]]:
-    """The pods that are there to answer, and whether each runs the ``wanted`` Corefile (by its hash)."""
+def _metrics_of(cluster: Cluster, namespace: str, pod: str, port: int) -> str:
+    """What a pod's metrics port says; empty where it does not answer, as where it listens on another address than all."""
+    try:
+        with contextlib.closing(cluster.port_forward(namespace, pod, port).socket) as connection:
+            connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def look(cluster: Cluster, params: dict[str, t.Any], port: int | None) -> list[dict[str, t.Any]]:
+    """The pods that are there to answer: ``{pod, hash, failed}``."""
     items = cluster.list(f"/api/v1/namespaces/{params['namespace']}/pods", label_selector=params["label_selector"])
     names = [
         item["metadata"]["name"]
@@ -145,11 +164,19 @@ def look(cluster: Cluster, params: dict[str, t.Any], wanted: str) -> list[dict[s
         raise ApiError(cluster.name, message, reason="NoPods")
 
     def one(name: str) -> dict[str, t.Any]:
-        state = state_of(cluster, params["namespace"], name, params["metrics_port"])
-        return {"pod": name, "current": state["hash"] == wanted, "failed": state["failed"]}
+        return {"pod": name, **state_of(cluster, params["namespace"], name, port)}
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         return list(pool.map(one, names))
+
+
+def _judged(pod: dict[str, t.Any], wanted: str | None, first: dict[str, dict[str, t.Any]], elapsed: float) -> dict[str, t.Any]:
+    """A pod of :func:`look` with whether it is ``current``; ``first`` has what was seen of each pod that was not."""
+    if wanted:
+        return {**pod, "current": pod["hash"] == wanted}
+    before = first.get(pod["pod"])
+    reloaded = before is not None and (pod["hash"] != before["hash"] or elapsed > _RELOADED)
+    return {**pod, "current": reloaded and pod["failed"] <= before["failed"]}
 
 
 def refusal(cluster: Cluster, namespace: str, pod: str) -> str:
@@ -163,36 +190,39 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
     try:
-        wanted = _corefile.reload_hash(_corefile.parse(params["corefile"]))
+        corefile = _corefile.parse(params["corefile"])
     except _corefile.CorefileError as error:
         module.fail_json(msg=str(error))
+    wanted = params["sha512"] or _corefile.reload_hash(corefile)
+    port = params["metrics_port"] or _corefile.metrics_port(corefile)
     cluster = Cluster.from_module(module)
     started = time.monotonic()
     changed = False
-    failed_before: dict[str, int] = {}
+    first: dict[str, dict[str, t.Any]] = {}
     try:
         while True:
-            pods = look(cluster, params, wanted)
+            found = look(cluster, params, port)
             elapsed = time.monotonic() - started
+            pods = [_judged(one, wanted, first, elapsed) for one in found]
             behind = [pod for pod in pods if not pod["current"]]
             if not behind or module.check_mode:
                 changed = changed or bool(behind)
                 break
             for pod in behind:
                 name = pod["pod"]
-                if name not in failed_before:
-                    failed_before[name] = pod["failed"]
+                if name not in first:
+                    first[name] = pod
                     path = f"/api/v1/namespaces/{params['namespace']}/pods/{name}"
-                    cluster.patch(path, {"metadata": {"annotations": {ANNOTATION: str(wanted)[:16]}}})
+                    cluster.patch(path, {"metadata": {"annotations": {ANNOTATION: hashlib.sha256(params["corefile"].encode()).hexdigest()[:16]}}})
                     changed = True
-                elif pod["failed"] > failed_before[name]:
+                elif pod["failed"] > first[name]["failed"]:
                     words = refusal(cluster, params["namespace"], name)
                     module.fail_json(msg=f"{cluster.name}: pod {name} refused the Corefile: {words}", pods=pods)
             if elapsed > params["timeout"]:
                 names = ", ".join(pod["pod"] for pod in behind)
                 module.fail_json(
                     msg=f"{cluster.name}: {names} still ran an older Corefile after {params['timeout']} s. See that the"
-                    " Corefile has the plugins reload and prometheus, or restart the Deployment.",
+                    " Corefile has the plugin reload and that no subPath mounts it, or restart the Deployment.",
                     pods=pods,
                 )
             time.sleep(1)

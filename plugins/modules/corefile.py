@@ -131,8 +131,10 @@ options:
       - The module fails and writes nothing where the Corefile is not O(proven) any more.
     type: str
 notes:
-  - A ConfigMap gets the annotation C(clusterset.dns/original-sha512) with the hash of the text before the first change. It goes with the
-    last zone.
+  - A ConfigMap gets the annotation C(clusterset.dns/original) with the text before the first change and its hash, so that another machine
+    can undo what this one did. With the last zone it goes, and that text comes back if nobody else has changed it since; otherwise
+    O(state=absent) takes out no more than what this module put in. Where annotations have no room for the text (256 KiB), the
+    hash alone is kept.
   - If someone else changes the ConfigMap between read and write, the API server refuses the write, and the module starts again, three
     times.
 seealso:
@@ -308,6 +310,9 @@ def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
     after = parse(result.text, **seen)
     first = bool(marked_zones(after)) and not marked_zones(before)
     last = bool(marked_zones(before)) and not marked_zones(after)
+    if last and not params["adopt"] and params["restore"] is None and (original := place.original()) is not None:
+        result = result._replace(text=original)
+        after = parse(original, **seen)
     answer = {
         "changed": result.changed,
         "before": found,

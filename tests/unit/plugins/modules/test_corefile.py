@@ -59,6 +59,10 @@ def text_in(api: ApiStandIn) -> str:
     return api.objects[PATH]["data"]["Corefile"]
 
 
+def recorded(api: ApiStandIn) -> dict[str, str]:
+    return json.loads(api.objects[PATH]["metadata"]["annotations"][ANNOTATION])["Corefile"]
+
+
 def test_there_and_back(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
     present = run(**api.auth, zone=ZONE)
     assert (present["changed"], present["adopted"], present["restored"]) == (True, False, None)
@@ -130,16 +134,41 @@ def test_what_others_changed_meanwhile_is_kept_and_said(run: t.Callable[..., dic
 
 def test_the_record_goes_with_the_last_zone(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
     run(**api.auth, zone="one.example")
-    recorded = api.objects[PATH]["metadata"]["annotations"][ANNOTATION]
+    assert recorded(api)["text"] == TEXT
     run(**api.auth, zone="two.example")
     first = run(**api.auth, zone="one.example", state="absent")
     assert first["restored"] is None
-    assert api.objects[PATH]["metadata"]["annotations"][ANNOTATION] == recorded
+    assert recorded(api)["text"] == TEXT
     assert run(**api.auth, zone="two.example", state="absent")["restored"] is True
     assert text_in(api) == TEXT
 
 
-@pytest.mark.parametrize("record", ["not JSON", "[]", "{}", None])
+def test_lines_that_were_replaced_come_back(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
+    """The record alone knows them; where someone else has changed the Corefile since, it is not used."""
+    theirs = f"{TEXT}\n{ZONE}:53 {{\n    kubernetes {ZONE} {{\n        multicluster {ZONE}\n    }}\n}}\n"
+    api.put(PATH, {**api.objects[PATH], "data": {"Corefile": theirs}})
+    run(**api.auth, zone=ZONE, adopt=True)
+    run(**api.auth, zone=ZONE, adopt=True, ttl=1)
+    assert run(**api.auth, zone=ZONE, state="absent")["restored"] is True
+    assert text_in(api) == theirs
+    run(**api.auth, zone=ZONE, adopt=True)
+    api.put(PATH, {**api.objects[PATH], "data": {"Corefile": text_in(api) + "# more\n"}})
+    run(**api.auth, zone=ZONE, adopt=True, ttl=1)
+    assert run(**api.auth, zone=ZONE, state="absent")["restored"] is False
+    assert text_in(api).endswith("# more\n")
+    assert "multicluster" not in text_in(api)
+
+
+def test_a_corefile_too_long_for_an_annotation_is_recorded_by_its_hash(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
+    long = TEXT + "# comment\n" * 26_000
+    api.put(PATH, {**api.objects[PATH], "data": {"Corefile": long}})
+    run(**api.auth, zone=ZONE)
+    assert set(recorded(api)) == {"sha512", "ours"}
+    assert run(**api.auth, zone=ZONE, state="absent")["restored"] is True
+    assert text_in(api) == long
+
+
+@pytest.mark.parametrize("record", ["not JSON", "[]", "{}", '{"Corefile": "x"}', None])
 def test_a_lost_record_is_no_obstacle(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn, record: str | None) -> None:
     run(**api.auth, zone=ZONE)
     item = api.objects[PATH]
