@@ -22,11 +22,13 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
 
 import corefile
+import lost_queries
 import serviceimports
 
 BENCHES: dict[str, t.Callable[[], t.Iterable[dict[str, t.Any]]]] = {
     "corefile": lambda: [corefile.measure()],
     **serviceimports.BENCHES,
+    **lost_queries.BENCHES,
 }
 
 

@@ -72,7 +72,7 @@ def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, e
     notes: list[str] = []
     adopted = False
     if want.state == "absent":
-        left = services(plain, want.zone, _where(plain, want), strict=False)
+        left = _services(plain, want, strict=False)
         if left and want.adopt:
             plain = _take_away(plain, left, want, imports, env)
         elif left:
@@ -81,7 +81,7 @@ def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, e
         result = plain.text
     else:
         _check_readable(plain, want)
-        found = services(plain, want.zone, _where(plain, want))
+        found = _services(plain, want)
         if found and ours:
             raise CorefileError(
                 f"{want.zone} is served twice, by lines of this module (line {ours[0].line}) and by others here. Remove one of them.",
@@ -99,6 +99,12 @@ def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, e
     after = parse(result, imports=imports, env=env)
     same(after, regions(after, want.zone), plain)
     return Result(result, result != text, adopted, tuple(notes))
+
+
+def _services(corefile: Corefile, want: Edit, *, strict: bool = True) -> list[Service]:
+    """What answers for the zone already; where it is the cluster domain, that the cluster's own plugins do is no obstacle."""
+    found = services(corefile, want.zone, _where(corefile, want), strict=strict)
+    return [service for service in found if service.mode == "plugin"] if want.zone == want.cluster_domain else found
 
 
 def how_served(corefile: Corefile, zone: str, *, cluster_domain: str = "cluster.local") -> dict[str, t.Any] | None:

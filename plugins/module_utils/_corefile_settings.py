@@ -24,7 +24,7 @@ class Edit:
 
     ``header`` None means the default: on in a server block of ours that answers itself, off elsewhere. ``prometheus`` is
     ``auto`` (as in the block that serves the cluster domain), ``off`` or an address. ``cache`` and ``ttl`` are seconds; ``cache`` 0 is no
-    cache. ``port`` None means the port of the block that serves the cluster domain.
+    cache. ``port`` None means the port of the block that serves the cluster domain. ``over_cluster_domain`` lets the zone be that domain.
     """
 
     zone: str
@@ -41,6 +41,7 @@ class Edit:
     prometheus: str = "auto"
     fallthrough: bool = False
     adopt: bool = False
+    over_cluster_domain: bool = False
 
 
 def checked(want: Edit) -> Edit:
@@ -48,10 +49,15 @@ def checked(want: Edit) -> Edit:
     cluster_domain = domain(want.cluster_domain, "cluster domain")
     want = dataclasses.replace(want, zone=zone, cluster_domain=cluster_domain)
     if zone == cluster_domain:
-        raise CorefileError(
-            f"the zone {zone} is the cluster domain itself; a multicluster zone needs a name of its own, such as clusterset.local."
-        )
-    if covers(zone, cluster_domain) or covers(cluster_domain, zone):
+        if not want.over_cluster_domain:
+            raise CorefileError(
+                f"the zone {zone} is the cluster domain itself; a multicluster zone needs a name of its own, such as clusterset.local."
+            )
+        if want.state == "present" and not (want.mode == "plugin" and want.placement == "inline" and want.fallthrough):
+            raise CorefileError(
+                f"over_cluster_domain needs mode plugin, placement inline and fallthrough, or {zone} would have no other names any more."
+            )
+    elif covers(zone, cluster_domain) or covers(cluster_domain, zone):
         raise CorefileError(
             f"the zone {zone} and the cluster domain {cluster_domain} lie within one another; take a zone beside it, such as"
             " clusterset.local."

@@ -39,7 +39,7 @@ options:
   zone:
     description:
       - The zone of the cluster set.
-      - It must lie beside O(cluster_domain), neither above nor below it.
+      - It must lie beside O(cluster_domain), neither above nor below it (but see O(over_cluster_domain)).
     type: str
     required: true
   state:
@@ -103,6 +103,14 @@ options:
     default: auto
   fallthrough:
     description: Hand names that do not exist to the next plugin, for O(mode=plugin) with O(placement=inline).
+    type: bool
+    default: false
+  over_cluster_domain:
+    description:
+      - Allow O(zone) to be O(cluster_domain), which is refused otherwise. Needs O(mode=plugin), O(placement=inline) and
+        O(fallthrough=true), and an image with the plugin C(multicluster) before C(kubernetes).
+      - An experiment. The plugin then answers for each Service of which the cluster has a ServiceImport of the same name, in place of
+        the Service's own records.
     type: bool
     default: false
   adopt:
@@ -273,6 +281,7 @@ ARGUMENT_SPEC = {
     "errors": {"type": "bool", "default": True},
     "prometheus": {"default": "auto"},
     "fallthrough": {"type": "bool", "default": False},
+    "over_cluster_domain": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
     "create": {"type": "bool", "default": False},
     "proven": {},

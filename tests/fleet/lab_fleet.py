@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "PATH": f"{CHECKOUT / '.venv' / 'bin'}:{os.environ['PATH']}",
     "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
     "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_PIPELINING": "1",
 }
 # Where the prober's binary lies in the node: kind nodes are containers, and copying a file into one needs no image.
 NODE_FOLDER = "/opt/clusterset-tests"
@@ -54,7 +55,7 @@ class Member:
         self.name = name
         self.toolbox = toolbox
         api = config.new_client_from_config(str(LAB / "kubeconfig" / f"{name}.yaml"))
-        self.core, self.apps = client.CoreV1Api(api), client.AppsV1Api(api)
+        self.core, self.apps, self.policy = client.CoreV1Api(api), client.AppsV1Api(api), client.PolicyV1Api(api)
         self._api = api
 
     def raw(self, item: t.Any) -> t.Any:
@@ -83,6 +84,48 @@ class Member:
 
     def service_ip(self, name: str = "kube-dns") -> str:
         return str(self.core.read_namespaced_service(name, "kube-system").spec.cluster_ip)
+
+    def add_coredns(self, name: str, label: str, image: str, corefile: str) -> None:
+        """A CoreDNS of one pod beside the cluster's own and like it: ConfigMap, Deployment and Service of one name."""
+        labels = {"app": name, label: "true"}
+        spec = self.deployment()["spec"]
+        template = spec["template"]
+        spec["replicas"] = 1
+        spec["selector"] = {"matchLabels": {"app": name}}
+        template["metadata"] = {"labels": labels}
+        template["spec"].pop("affinity", None)
+        template["spec"]["volumes"][0]["configMap"] = {"name": name, "items": [{"key": "Corefile", "path": "Corefile"}]}
+        runs = template["spec"]["containers"][0]
+        runs.pop("resources", None)
+        runs["image"] = image
+        metadata = {"name": name, "namespace": "kube-system", "labels": labels}
+        ports = [{"name": protocol.lower(), "port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
+        self.core.create_namespaced_config_map("kube-system", {"metadata": metadata, "data": {"Corefile": corefile}})
+        self.apps.create_namespaced_deployment("kube-system", {"metadata": metadata, "spec": spec})
+        self.core.create_namespaced_service("kube-system", {"metadata": metadata, "spec": {"selector": {"app": name}, "ports": ports}})
+
+    def coredns_ready(self, label: str) -> None:
+        """Wait until every CoreDNS with the label is ready."""
+
+        def ready() -> bool:
+            found = self.raw(self.apps.list_namespaced_deployment("kube-system", label_selector=label))["items"]
+            return all(one["status"].get("readyReplicas", 0) == one["spec"]["replicas"] for one in found)
+
+        wait_for(f"every CoreDNS labelled {label} is ready", ready, 300, pause=1)
+
+    def remove_coredns(self, label: str) -> None:
+        """Remove every CoreDNS with the label, those that an earlier run left as well."""
+        options = {"label_selector": label}
+        self.apps.delete_collection_namespaced_deployment("kube-system", **options)
+        self.core.delete_collection_namespaced_config_map("kube-system", **options)
+        self.policy.delete_collection_namespaced_pod_disruption_budget("kube-system", **options)
+        for service in self.core.list_namespaced_service("kube-system", **options).items:
+            self.core.delete_namespaced_service(service.metadata.name, "kube-system")
+        wait_for("pods of an earlier run are gone", lambda: not self.pods(label), 120)
+
+    def wait_gone(self, namespace: str) -> None:
+        """Wait until a namespace that is being deleted is no more."""
+        wait_for(f"namespace {namespace} is gone", lambda: namespace not in {one.metadata.name for one in self.core.list_namespace().items})
 
     @contextlib.contextmanager
     def probing(self, rates: dict[str, int], name: str = "kubernetes.default.svc.cluster.local.") -> t.Iterator[Probing]:
@@ -118,13 +161,17 @@ class Member:
         finally:
             self.core.delete_namespaced_pod(pod, "default")
 
+    def dig(self, probing: Probing, server: str, name: str) -> str:
+        """What dig says in the prober's pod."""
+        return self._exec(probing.pod, f"dig @{server} {name} A")
+
     def _log(self, pod: str) -> str:
         with contextlib.suppress(client.ApiException):
             return str(self.core.read_namespaced_pod_log(pod, "default", _preload_content=False).data.decode())
         return ""
 
-    def _exec(self, pod: str, command: str) -> None:
-        stream(self.core.connect_get_namespaced_pod_exec, pod, "default", command=["bash", "-c", command], stderr=True, stdout=True)
+    def _exec(self, pod: str, command: str) -> str:
+        return stream(self.core.connect_get_namespaced_pod_exec, pod, "default", command=["bash", "-c", command], stderr=True, stdout=True)
 
 
 class Fleet:

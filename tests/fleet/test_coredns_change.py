@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import typing as t
 
 import pytest
-from lab_fleet import ENVIRONMENT, Fleet, Member, wait_for
+from kubernetes import client
+from lab_fleet import CHECKOUT, ENVIRONMENT, Fleet, Member, wait_for
 
 TAGS = ("--tags", "coredns_multicluster")
 ZONE = "clusterset.local"
@@ -76,14 +78,98 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
     assert result["lost"] == 0, result["losses"]
 
 
-def test_a_foreign_change_is_kept_by_the_way_back(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
-    """A Corefile that someone else edited since keeps that edit, and the play says so."""
+def test_what_others_write_meanwhile_is_kept(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    """Between proof and change, by an upgrade of the cluster (drift), and before the way back."""
+    original = stock["data"]["Corefile"]
+
+    def write(corefile: str) -> None:
+        member2.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
+
+    command = fleet.command("playbooks/site.yml", "--limit", member2.name, *TAGS)
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        wait_for("the proof", lambda: member2.pods("clusterset.dns/proof=coredns"), 180, pause=0.05)
+        write(original + "# early\n")
+        said = running.communicate()[0]
+    assert running.returncode != 0
+    assert "was changed by someone else meanwhile" in said
+    assert member2.config_map()["data"]["Corefile"] == original + "# early\n"
+
     fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
-    corefile = member2.config_map()["data"]["Corefile"]
-    member2.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile + "# theirs\n"}})
+    image = member2.deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
+    upgrade(member2, original, stock["spec"]["template"]["spec"]["containers"][0]["image"])
+    seen = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS, "--check", "--diff")
+    assert f"+image: {image}" in seen
+    assert "+clusterset.local:53 {" in seen
+    fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
+    assert member2.deployment()["spec"]["template"]["spec"]["containers"][0]["image"] == image
+
+    write(member2.config_map()["data"]["Corefile"] + "# theirs\n")
     said = fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
     kept = member2.config_map()["data"]["Corefile"]
-    member2.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": stock["data"]["Corefile"]}})
-    assert kept == stock["data"]["Corefile"] + "# theirs\n"
+    write(original)
+    assert kept == original + "# theirs\n"
     assert "was changed by others" in said
     assert member2.deployment()["spec"] == stock["spec"]
+
+
+def upgrade(member: Member, corefile: str, image: str) -> None:
+    """Write CoreDNS's objects as kubeadm does: what is ours goes, annotations as well."""
+    config_map = member.core.read_namespaced_config_map("coredns", "kube-system")
+    config_map.data, config_map.metadata.annotations = {"Corefile": corefile}, None
+    member.core.replace_namespaced_config_map("coredns", "kube-system", config_map)
+    deployment = member.apps.read_namespaced_deployment("coredns", "kube-system")
+    deployment.spec.template.spec.containers[0].image = image
+    ours = [key for key in deployment.metadata.annotations if key.startswith("clusterset.dns/")]
+    for key in ours:
+        del deployment.metadata.annotations[key]
+    member.apps.replace_namespaced_deployment("coredns", "kube-system", deployment)
+    wait_for("the upgrade has rolled out", lambda: rolled_out(member), 180)
+
+
+def rolled_out(member: Member) -> bool:
+    deployment = member.deployment()
+    status = deployment["status"]
+    counts = {status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
+    return status["observedGeneration"] == deployment["metadata"]["generation"] and counts == {deployment["spec"]["replicas"]}
+
+
+def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, member2: Member, site: None) -> None:
+    fleet.play("playbooks/site.yml")
+    dns, rights = member2.service_ip(), client.RbacAuthorizationV1Api(member2.core.api_client)
+    with member2.probing({dns: 50}) as probing:
+        rights.delete_cluster_role_binding("clusterset-dns-coredns")
+        rights.delete_cluster_role("clusterset-dns-coredns")
+        definitions = client.ApiextensionsV1Api(member2.core.api_client)
+        definitions.delete_custom_resource_definition("serviceimports.multicluster.x-k8s.io")
+        said = fleet.play("playbooks/site.yml")
+    assert "all right" in said
+    assert probing.results[dns]["lost"] == 0, probing.results[dns]["losses"]
+
+
+PLUGIN = {
+    "coredns_image_plugins": [
+        {"name": "multicluster", "module": "dns.clusterset.test/multicluster", "path": str(CHECKOUT / "tests" / "plugins" / "multicluster")}
+    ],
+    "coredns_multicluster_mode": "plugin",
+}
+
+
+def test_an_external_plugin_serves_the_zone(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    """Mode `plugin` with an image that the role builds from a source tree of a plugin: there and back, with a client that asks."""
+    tags = ("--tags", "coredns_image,coredns_publish,coredns_multicluster", "-e", json.dumps(PLUGIN))
+    dns = member2.service_ip()
+    with member2.probing({dns: 50}) as probing:
+        fleet.play("playbooks/site.yml", "--limit", member2.name, *tags)
+        corefile = member2.config_map()["data"]["Corefile"]
+        pods = member2.pods("k8s-app=kube-dns")
+        answers = [member2.dig(probing, pod["status"]["podIP"], f"serve.default.svc.{ZONE}") for pod in pods]
+        missing = member2.dig(probing, dns, f"nowhere.default.svc.{ZONE}")
+        fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+    assert f"    multicluster {ZONE}\n" in corefile
+    assert len(pods) == stock["spec"]["replicas"]
+    for answer in answers:
+        assert "192.0.2.53" in answer
+        assert " ra" in answer.partition("flags:")[2].partition(";")[0]
+    assert "NXDOMAIN" in missing
+    assert member2.state() == stock
+    assert probing.results[dns]["lost"] == 0, probing.results[dns]["losses"]

@@ -8,17 +8,19 @@ the role is run on all of them. A fault is *refused* (nothing was written), *res
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import dataclasses
+import itertools
 import json
 import subprocess
+import threading
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
-from lab_fleet import CHECKOUT, ENVIRONMENT, LAB, Fleet, Member, wait_for
+from lab_fleet import CHECKOUT, ENVIRONMENT, LAB, Fleet, Member
 
 STOCK = """\
 .:53 {
@@ -40,10 +42,11 @@ STOCK = """\
        disable success cluster.local
        disable denial cluster.local
     }
-    reload
+    reload 2s 1s
     loadbalance
 }
 """
+# kubeadm's but for `reload`, which looks more often, so that the tests wait less.
 LABEL = "clusterset-fault"
 
 
@@ -55,7 +58,8 @@ def also(text: str) -> str:
 @dataclasses.dataclass(frozen=True)
 class Fault:
     """``corefile`` is put into the running CoreDNS's ConfigMap, ``settings`` are the role's, ``config_map`` and ``deployment`` are merged into
-    those objects; ``says`` are words of the message; ``numbers`` are those of the faults in docs/reliability.md.
+    those objects, ``late_deployment`` when it runs; ``starts`` is the image that it starts with; ``says`` are words of the message;
+    ``numbers`` are those of the faults in docs/reliability.md.
     """
 
     outcome: str
@@ -65,7 +69,12 @@ class Fault:
     config_map: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     deployment: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     late_deployment: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    starts: str = "OURS"
     numbers: str = ""
+
+
+def container(**fields: t.Any) -> dict[str, t.Any]:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "coredns", **fields}]}}}}
 
 
 def zone(value: str) -> dict[str, str]:
@@ -76,18 +85,26 @@ def image(value: str) -> dict[str, str]:
     return {"coredns_multicluster_image": value}
 
 
-def mounts(*mounts: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {"spec": {"template": {"spec": {"containers": [{"name": "coredns", "volumeMounts": [{"$patch": "replace"}, *mounts]}]}}}}
-
-
 FAULTS: dict[str, Fault] = {
     # F35, F36: odd but right; the edit is done and taken back byte for byte
-    "plain": Fault("done"),
+    "plain": Fault("done", starts="STOCK", deployment={"spec": {"replicas": 2}}),
+    "byte-order-mark": Fault("done", corefile="\ufeff" + STOCK, numbers="F35"),
     "crlf": Fault("done", corefile=STOCK.replace("\n", "\r\n"), numbers="F35"),
     "tabs": Fault("done", corefile=STOCK.replace("    ", "\t"), numbers="F35"),
     "no-final-newline": Fault("done", corefile=STOCK.rstrip("\n"), numbers="F35"),
     "comment": Fault("done", corefile="# kubernetes multicluster clusterset.local {\n" + STOCK, numbers="F37"),
     "snippet": Fault("done", corefile="(common) {\n    errors\n}\n" + STOCK.replace("    errors\n", "    import common\n"), numbers="F36"),
+    "import-of-nothing": Fault("done", corefile=also("    import /etc/coredns/custom/*.override"), numbers="F36"),
+    "variable": Fault(
+        "done",
+        corefile=STOCK.replace("cache 30", "cache {$SECONDS_KEPT}"),
+        deployment=container(env=[{"name": "SECONDS_KEPT", "value": "30"}]),
+        numbers="F36",
+    ),
+    "metrics-elsewhere": Fault("done", corefile=STOCK.replace(":9153", ":9253"), numbers="F38"),
+    "no-metrics": Fault("done", corefile=STOCK.replace("    prometheus :9153\n", ""), numbers="F38"),
+    "long": Fault("done", corefile=STOCK + "# comment\n" * 30_000, numbers="F38"),
+    "inline": Fault("done", settings={"coredns_multicluster_placement": "inline", "coredns_multicluster_header": False}, numbers="F38"),
     "two-blocks": Fault("done", corefile=STOCK + "example.org:53 {\n    errors\n    erratic\n}\n", numbers="F38"),
     "two-ports": Fault("done", corefile=STOCK + "example.org:5454 {\n    errors\n    erratic\n}\n", numbers="F38"),
     "one-line-kubernetes": Fault(
@@ -95,8 +112,10 @@ FAULTS: dict[str, Fault] = {
         corefile=STOCK[: STOCK.index("    kubernetes")] + "    kubernetes cluster.local\n" + STOCK[STOCK.index("    prometheus") :],
         numbers="F38",
     ),
-    "no-reload": Fault("done", corefile=STOCK.replace("    reload\n", ""), numbers="F41"),
-    "one-replica": Fault("done", deployment={"spec": {"replicas": 1}}, numbers="F42"),
+    "no-reload": Fault("done", corefile=STOCK.replace("    reload 2s 1s\n", ""), numbers="F41"),
+    "one-replica": Fault("done", starts="STOCK", numbers="F42"),
+    "disruption-budget": Fault("done", starts="STOCK", deployment={"spec": {"replicas": 2}}, numbers="F42"),
+    "autoscaler": Fault("done", starts="STOCK", deployment={"spec": {"replicas": 2}}, numbers="F45"),
     "adopted": Fault(
         "done",
         corefile="clusterset.local:53 {\n    errors\n    kubernetes clusterset.local {\n        multicluster clusterset.local\n    }\n}\n" + STOCK,
@@ -115,6 +134,8 @@ FAULTS: dict[str, Fault] = {
     "snippet-missing": Fault("refused", "", corefile=also("    import nowhere"), numbers="F36"),
     "import-missing": Fault("refused", "", corefile=also("    import /etc/coredns/nowhere/file"), numbers="F36"),
     "snippet-of-itself": Fault("refused", "", corefile="(a) {\n    import a\n}\n" + also("    import a"), numbers="F36"),
+    "zone-partly-elsewhere": Fault("refused", "takes a part", corefile=STOCK + "a.clusterset.local:53 {\n    erratic\n}\n", numbers="F46"),
+    "kubernetes-twice": Fault("refused", "twice", corefile=also("    kubernetes other.local"), numbers="F38"),
     "unknown-plugin": Fault("refused", "frobnicate", corefile=also("    frobnicate"), numbers="F37"),
     "bad-forward": Fault("refused", "", corefile=STOCK.replace("forward . /etc/resolv.conf", "forward . nonsense"), numbers="F37"),
     "bad-cache": Fault("refused", "", corefile=STOCK.replace("cache 30", "cache soon"), numbers="F37"),
@@ -143,12 +164,15 @@ FAULTS: dict[str, Fault] = {
     "image-without-plugin": Fault("refused", "multicluster", settings={"coredns_multicluster_mode": "plugin"}, numbers="F43"),
     # where CoreDNS is
     "deployment-elsewhere": Fault("refused", "coredns_multicluster_deployment", settings={"coredns_multicluster_deployment": "nowhere"}, numbers="F40"),
+    "key-missing": Fault("refused", "does not exist", config_map={"data": {"Corefile": None, "other": STOCK}}, numbers="F40"),
     "immutable": Fault("refused", "immutable", config_map={"immutable": True}, numbers="F39"),
     "paused": Fault("refused", "paused", late_deployment={"spec": {"paused": True}}, numbers="F42"),
     "sub-path": Fault(
         "restored",
         "older Corefile",
-        deployment=mounts({"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}),
+        deployment=container(
+            volumeMounts=[{"$patch": "replace"}, {"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}]
+        ),
         settings={"coredns_multicluster_wait_timeout": 25},
         numbers="F41",
     ),
@@ -175,43 +199,9 @@ def images(fleet: Fleet, member2: Member, site: None, tmp_path_factory: pytest.T
     }
 
 
-def objects(name: str, fault: Fault, like: dict[str, t.Any], stock_image: str) -> tuple[dict[str, t.Any], ...]:
-    """ConfigMap, Deployment and Service of one CoreDNS with a fault that is not in it yet."""
-    labels = {"app": f"fault-{name}", LABEL: "true"}
-    spec = copy.deepcopy(like["spec"])
-    spec["replicas"] = 1 if fault.outcome == "refused" else 2
-    spec["selector"] = {"matchLabels": {"app": f"fault-{name}"}}
-    template = spec["template"]
-    template["metadata"] = {"labels": labels}
-    template["spec"].pop("affinity", None)
-    template["spec"]["volumes"][0]["configMap"] = {"name": f"fault-{name}", "items": [{"key": "Corefile", "path": "Corefile"}]}
-    container = template["spec"]["containers"][0]
-    container.pop("resources", None)
-    container["image"] = stock_image
-    metadata = {"name": f"fault-{name}", "namespace": "kube-system", "labels": labels}
-    service = {
-        "selector": {"app": f"fault-{name}"},
-        "ports": [{"name": protocol.lower(), "port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")],
-    }
-    return (
-        {"metadata": metadata, "data": {"Corefile": STOCK}},
-        {"metadata": metadata, "spec": spec},
-        {"metadata": metadata, "spec": service},
-    )
-
-
-def clear(member: Member) -> None:
-    options = {"label_selector": LABEL}
-    member.apps.delete_collection_namespaced_deployment("kube-system", **options)
-    member.core.delete_collection_namespaced_config_map("kube-system", **options)
-    for service in member.core.list_namespaced_service("kube-system", **options).items:
-        member.core.delete_namespaced_service(service.metadata.name, "kube-system")
-    wait_for("pods of an earlier run are gone", lambda: not member.pods(LABEL), 120)
-
-
 def put_in(member: Member, name: str, fault: Fault) -> None:
     """Have the running CoreDNS find its fault."""
-    patch = {**({"data": {"Corefile": fault.corefile}} if fault.corefile != STOCK else {}), **fault.config_map}
+    patch = {"data": {"Corefile": fault.corefile}, **fault.config_map}
     if patch:
         member.core.patch_namespaced_config_map(f"fault-{name}", "kube-system", patch)
     if fault.late_deployment:
@@ -220,7 +210,7 @@ def put_in(member: Member, name: str, fault: Fault) -> None:
 
 def run(inventory: Path, stage: str) -> dict[str, str]:
     """The role's stage on all faults. :returns: by host what it failed with."""
-    command = Fleet.command("tests/fleet/faults.yml", "--forks", "3", "-e", f"stage={stage}", inventory=inventory)
+    command = Fleet.command("tests/fleet/faults.yml", "--forks", "6", "-e", f"stage={stage}", inventory=inventory)
     environment = {**ENVIRONMENT, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     report = json.loads(ran.stdout[ran.stdout.index("{") :])
@@ -234,19 +224,36 @@ def run(inventory: Path, stage: str) -> dict[str, str]:
     return {host: words for host, words in failed.items() if report["stats"][host]["failures"] or report["stats"][host]["unreachable"]}
 
 
+@contextlib.contextmanager
+def scaling(member: Member) -> t.Iterator[None]:
+    """An autoscaler that cannot make up its mind."""
+    over = threading.Event()
+
+    def scale() -> None:
+        for replicas in itertools.cycle((3, 2)):
+            if over.wait(4):
+                return
+            member.apps.patch_namespaced_deployment_scale("fault-autoscaler", "kube-system", {"spec": {"replicas": replicas}})
+
+    thread = threading.Thread(target=scale)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        member.apps.patch_namespaced_deployment_scale("fault-autoscaler", "kube-system", {"spec": {"replicas": 2}})
+
+
 @pytest.fixture(scope="module")
 def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, t.Any]]:
     """What became of each fault: messages, states before and after, states after the way back, and what the probers lost."""
-    clear(member2)
-    like = member2.deployment()
+    member2.remove_coredns(LABEL)
     hosts = {}
     for name, fault in FAULTS.items():
-        config_map, deployment, service = objects(name, fault, like, images["STOCK"])
-        member2.core.create_namespaced_config_map("kube-system", config_map)
-        member2.apps.create_namespaced_deployment("kube-system", deployment)
+        member2.add_coredns(f"fault-{name}", LABEL, images[fault.starts], STOCK)
         if fault.deployment:
             member2.apps.patch_namespaced_deployment(f"fault-{name}", "kube-system", fault.deployment)
-        member2.core.create_namespaced_service("kube-system", service)
         settings = {
             "coredns_multicluster_deployment": f"fault-{name}",
             "coredns_multicluster_image": images["OURS"],
@@ -255,6 +262,9 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
         }
         settings["coredns_multicluster_image"] = images.get(settings["coredns_multicluster_image"], settings["coredns_multicluster_image"])
         hosts[name] = settings
+    budget = {"metadata": {"name": "fault-budget", "labels": {LABEL: "true"}}, "spec": {"minAvailable": 2}}
+    budget["spec"]["selector"] = {"matchLabels": {"app": "fault-disruption-budget"}}
+    member2.policy.create_namespaced_pod_disruption_budget("kube-system", budget)
     inventory = tmp_path_factory.mktemp("faults") / "inventory.yml"
     shared = {
         "ansible_connection": "local",
@@ -263,11 +273,7 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
     }
     inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": hosts}}))
 
-    def all_ready() -> bool:
-        found = member2.raw(member2.apps.list_namespaced_deployment("kube-system", label_selector=LABEL))["items"]
-        return all(one["status"].get("readyReplicas", 0) == one["spec"]["replicas"] for one in found)
-
-    wait_for("the CoreDNS of every fault is ready", all_ready, 300, pause=2)
+    member2.coredns_ready(LABEL)
     report: dict[str, t.Any] = {}
     servers = {"kube-dns": member2.service_ip(), **{name: member2.service_ip(f"fault-{name}") for name in FAULTS}}
     with member2.probing({server: 50 if name == "kube-dns" else 5 for name, server in servers.items()}) as probing:
@@ -275,17 +281,19 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
             put_in(member2, name, fault)
         report["before"] = {name: member2.state(f"fault-{name}") for name in FAULTS}
         started = time.monotonic()
-        report["said"] = run(inventory, "main")
+        with scaling(member2):
+            report["said"] = run(inventory, "main")
         report["seconds"] = time.monotonic() - started
         report["after"] = {name: member2.state(f"fault-{name}") for name in FAULTS}
         done = [name for name, fault in FAULTS.items() if fault.outcome == "done"]
         inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": {name: hosts[name] for name in done}}}))
-        report["said_back"] = run(inventory, "teardown")
+        with scaling(member2):
+            report["said_back"] = run(inventory, "teardown")
         report["back"] = {name: member2.state(f"fault-{name}") for name in done}
     report["lost"] = {name: probing.results[server] for name, server in servers.items()}
     print(json.dumps(report["said"], indent=1))
     yield report
-    clear(member2)
+    member2.remove_coredns(LABEL)
 
 
 @pytest.mark.parametrize("name", FAULTS)

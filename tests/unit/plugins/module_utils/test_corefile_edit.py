@@ -54,6 +54,27 @@ clusterset.local:53 {
     )
 
 
+OVER = {"mode": "plugin", "placement": "inline", "fallthrough": True, "over_cluster_domain": True}
+
+
+def test_the_plugin_over_the_cluster_domain() -> None:
+    want = Edit(zone="cluster.local", **OVER)
+    made = edit(MAIN, want)
+    assert made.text == MAIN.replace(
+        "    kubernetes",
+        "    # clusterset.dns: begin cluster.local\n    multicluster cluster.local {\n        fallthrough\n    }\n"
+        "    # clusterset.dns: end cluster.local\n    kubernetes",
+    )
+    assert edit(made.text, want).changed is False
+    assert edit(made.text, Edit(zone="cluster.local", state="absent", over_cluster_domain=True)).text == MAIN
+
+
+@pytest.mark.parametrize("wrong", [{"fallthrough": False}, {"mode": "builtin", "fallthrough": False}, {"placement": "separate", "fallthrough": False}])
+def test_the_cluster_domain_keeps_its_other_names(wrong: dict[str, t.Any]) -> None:
+    with pytest.raises(CorefileError, match="would have no other names"):
+        edit(MAIN, Edit(zone="cluster.local", **{**OVER, **wrong}))
+
+
 def test_all_options_of_a_block() -> None:
     assert (
         added(MAIN, ttl=1, cache=5, header=False, errors=False, prometheus="127.0.0.1:9253", port=5353)

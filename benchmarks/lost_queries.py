@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""Queries that clients lose while CoreDNS of a real member is changed, beside those that a plain ``kubectl rollout restart`` costs.
+
+Two clients ask the cluster's DNS address for ``kubernetes.default`` from the member's node, in its network namespace, so that they go the way
+of every pod, through kube-proxy's rules: the prober (``tests/prober``), which opens a fresh socket for each question and asks once, and Debian's
+dnsperf, which keeps a hundred sockets open. Each phase is asked for some seconds more after it has ended, for late losses to be seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LAB = CHECKOUT / ".lab"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1"))
+# Questions a second.
+FRESH, MANY = 1000, 1000
+SOCKETS = 100
+# The old pods' lameduck and some seconds more.
+AFTER = 12
+NAME = "kubernetes.default.svc.cluster.local."
+Line = dict[str, t.Any]
+Counts = dict[str, int]
+
+
+class Clients:
+    """Both clients, for as long as the block lasts; then ``fresh`` and ``many`` have ``{asked, lost}``."""
+
+    def __init__(self, node: str, server: str, folder: Path) -> None:
+        template = ["docker", "inspect", "--format", "{{.State.Pid}}", node]
+        process = subprocess.run(template, capture_output=True, text=True, check=True).stdout.strip()
+        self._inside = ["nsenter", "--target", process, "--net"]
+        self._server = server
+        self._prober, self._questions = folder / "prober", folder / "questions"
+        self._questions.write_text(f"{NAME} A\n")
+        build = ["go", "build", "-trimpath", "-o", str(self._prober), "."]
+        subprocess.run(build, cwd=CHECKOUT / "tests" / "prober", env={**os.environ, "CGO_ENABLED": "0"}, check=True)
+
+    @contextlib.contextmanager
+    def asking(self) -> t.Iterator[dict[str, Counts]]:
+        prober = [*self._inside, str(self._prober), "-name", NAME, f"{self._server}:53={FRESH}"]
+        dnsperf = [*self._inside, "dnsperf", "-s", self._server, "-d", str(self._questions), "-l", "600", "-t", "2", "-T", "1"]
+        dnsperf += ["-c", str(SOCKETS), "-Q", str(MANY), "-q", str(4 * MANY)]
+        pipes: t.Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        running = [subprocess.Popen(prober, **pipes), subprocess.Popen(dnsperf, **pipes)]
+        counts: dict[str, Counts] = {}
+        try:
+            time.sleep(2)
+            yield counts
+            time.sleep(AFTER)
+        finally:
+            said = []
+            for process in running:
+                process.send_signal(signal.SIGINT)
+                said.append(process.communicate(timeout=30)[0])
+        fresh = next(iter(json.loads(said[0].strip().splitlines()[-1]).values()))
+        counts["fresh"] = {"asked": fresh["asked"], "lost": fresh["lost"]}
+        # Those that were in flight when it was stopped are neither completed nor lost.
+        sent, lost = (int(re.search(rf"Queries {word}: +(\d+)", said[1])[1]) for word in ("sent", "lost"))
+        counts["many"] = {"asked": sent, "lost": lost}
+
+
+def kubectl(node: str, *words: str) -> str:
+    command = ["docker", "exec", node, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--namespace", "kube-system", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def play(playbook: str, member: str, image: str = "") -> None:
+    command = ["ansible-playbook", "-i", str(LAB / "inventory.yml"), str(CHECKOUT / "playbooks" / playbook), "--limit", member]
+    settings = {"clusterset_build_image": False, "clusterset_image": image} if image else {}
+    command += ["--tags", "coredns_multicluster", "-e", json.dumps(settings)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise RuntimeError(ran.stdout[-3000:])
+
+
+def measure() -> t.Iterator[Line]:
+    if not shutil.which("dnsperf"):
+        raise RuntimeError("dnsperf is not installed: install it (Debian and Ubuntu: apt-get install dnsperf)")
+    member = max(yaml.safe_load((LAB / "inventory.yml").read_text())["all"]["children"]["karmada_members"]["hosts"])
+    node = f"{member}-control-plane"
+    inventory = ["ansible-playbook", "-i", str(LAB / "inventory.yml"), str(CHECKOUT / "playbooks" / "site.yml")]
+    if subprocess.run(inventory, capture_output=True, check=False).returncode:
+        raise RuntimeError("the fleet does not converge: see what playbooks/site.yml says")
+    image = kubectl(node, "get", "deployment", "coredns", "--output", "jsonpath={.spec.template.spec.containers[0].image}")
+    other = f"localhost/clusterset-bench/{image.rpartition('/')[2]}"
+    subprocess.run(["docker", "exec", node, "ctr", "--namespace", "k8s.io", "images", "tag", "--force", image, other], check=True, capture_output=True)
+    server = kubectl(node, "get", "service", "kube-dns", "--output", "jsonpath={.spec.clusterIP}")
+
+    def restart() -> None:
+        kubectl(node, "rollout", "restart", "deployment", "coredns")
+        kubectl(node, "rollout", "status", "deployment", "coredns", "--timeout", "180s")
+
+    phases: dict[str, t.Callable[[], None]] = {
+        "teardown": lambda: play("teardown.yml", member),
+        "kubectl rollout restart": restart,
+        "install": lambda: play("site.yml", member, image),
+        "image upgrade": lambda: play("site.yml", member, other),
+        "rollback": lambda: play("site.yml", member, image),
+    }
+    totals = {phase: {client: {"asked": 0, "lost": 0} for client in ("fresh", "many")} for phase in phases}
+    with tempfile.TemporaryDirectory() as folder:
+        clients = Clients(node, server, Path(folder))
+        for _round in range(ROUNDS):
+            for phase, change in phases.items():
+                with clients.asking() as counts:
+                    change()
+                for client, one in counts.items():
+                    for key, value in one.items():
+                        totals[phase][client][key] += value
+    peer = totals.pop("kubectl rollout restart")
+    ours = {client: {key: sum(one[client][key] for one in totals.values()) for key in ("asked", "lost")} for client in ("fresh", "many")}
+    for subject, found in {**totals, "all four": ours}.items():
+        yield {
+            "subject": subject,
+            "peer": "kubectl rollout restart",
+            "rounds": ROUNDS,
+            "fresh_socket": found["fresh"],
+            "peer_fresh_socket": peer["fresh"],
+            "dnsperf": found["many"],
+            "peer_dnsperf": peer["many"],
+            # queries lost by one change of pods: a phase is one, the four of a round are four
+            "ratio": _ratio(found["many"]["lost"] / (len(totals) if subject == "all four" else 1), peer["many"]["lost"]),
+        }
+
+
+def _ratio(lost: float, peer: int) -> float | None:
+    return round(lost / peer, 3) if peer else None
+
+
+BENCHES: dict[str, t.Callable[[], t.Iterable[Line]]] = {"lost-queries": measure}
