@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils import _member
+from ansible_collections.clusterset.dns.plugins.module_utils import _member, _platform, _zone_server
 
 
 class FilterModule:
     """Filters on what clusterset.dns.member_info returns."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"zone_problems": _member.zone_problems}
+        return {
+            "serving": _platform.serving,
+            "zone_problems": _member.zone_problems,
+            "zone_server_objects": _zone_server.objects,
+        }

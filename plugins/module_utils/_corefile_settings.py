@@ -12,7 +12,7 @@ import ipaddress
 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser import CorefileError, covers
 
-__all__ = ["Edit", "checked", "domain"]
+__all__ = ["Edit", "address", "checked", "domain"]
 
 # forward refuses more (plugin/forward/setup.go)
 _MOST_UPSTREAMS = 15
@@ -72,8 +72,8 @@ def checked(want: Edit) -> Edit:
         raise CorefileError(f"forward_to belongs to mode forward, the mode is {want.mode}.")
     if len(want.forward_to) > _MOST_UPSTREAMS:
         raise CorefileError(f"forward_to has {len(want.forward_to)} addresses, CoreDNS takes {_MOST_UPSTREAMS} at the most.")
-    for address in want.forward_to:
-        _check_upstream(address)
+    for upstream in want.forward_to:
+        address(upstream)
     if want.ttl is not None and (want.mode != "builtin" or want.placement != "separate"):
         raise CorefileError(
             "ttl is an option of mode builtin with placement separate; the plugin's TTL is 5 s, and a shared block has one of its own."
@@ -112,16 +112,18 @@ def domain(name: str, what: str) -> str:
     return domain
 
 
-def _check_upstream(address: str) -> None:
-    host = address
-    if _port(address) is not None and (address.count(":") == 1 or address.startswith("[")):
-        host = address.rpartition(":")[0]
+def address(upstream: str) -> str:
+    """An address to forward to, with ``:PORT`` or without, as it was given. :raises CorefileError: it is none."""
+    host = upstream
+    if _port(upstream) is not None and (upstream.count(":") == 1 or upstream.startswith("[")):
+        host = upstream.rpartition(":")[0]
     try:
         ip = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise CorefileError(f"forward_to has {address!r}; it must be an IP address, with :PORT if that is not 53.") from None
-    if ip.is_unspecified or ip.is_multicast or (ip.is_loopback and (_port(address) if host != address else 53) == 53):
-        raise CorefileError(f"forward_to has {address}; CoreDNS would ask itself or nobody.")
+        raise CorefileError(f"forward_to has {upstream!r}; it must be an IP address, with :PORT if that is not 53.") from None
+    if ip.is_unspecified or ip.is_multicast or (ip.is_loopback and (_port(upstream) if host != upstream else 53) == 53):
+        raise CorefileError(f"forward_to has {upstream}; CoreDNS would ask itself or nobody.")
+    return upstream
 
 
 def _port(address: str) -> int | None:

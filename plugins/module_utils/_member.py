@@ -116,11 +116,14 @@ def problems(
     found: Object | None,
     elsewhere: t.Sequence[str],
     expected: str,
+    *,
+    changed: bool = True,
 ) -> list[str]:
     """The sentences that say why this member cannot take part; empty where it can.
 
     :arg found: what :func:`coredns` returned, or None; ``elsewhere`` are Deployments that look like CoreDNS instead of the
         ``expected`` one (``NAMESPACE/NAME``).
+    :arg changed: whether that Deployment is to be changed; on a platform that keeps it to itself it need not be there.
     """
     sentences = []
     if tuple(kubernetes) < OLDEST_KUBERNETES:
@@ -133,6 +136,8 @@ def problems(
         sentences.append(
             f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig or context."
         )
+    if not changed:
+        return sentences
     if found is None:
         hint = (
             f" Found instead: {', '.join(elsewhere)}."
@@ -164,12 +169,9 @@ def describe_right(right: Object) -> str:
     return f"{right['verb']} {resource}{group}{where}"
 
 
-def zone_problems(
-    member: Object, *, zone: str, cluster_domain: str, image: str = "", mode: str = "auto", check_mode: bool = False
-) -> list[str]:
+def zone_problems(member: Object, *, zone: str, cluster_domain: str, check_mode: bool = False) -> list[str]:
     """Why CoreDNS of ``member`` (as :func:`coredns` and its module give it) cannot serve ``zone``, a sentence each.
 
-    :arg image: the image that CoreDNS will run, or '' for the one it runs.
     :arg check_mode: the CustomResourceDefinitions may be missing, as the plays before this one have not made them.
     """
     name, sentences = member["name"], list(member["problems"])
@@ -188,12 +190,5 @@ def zone_problems(
     elif crd["established"] and "v1alpha1" not in crd["served"]:
         sentences.append(
             f"{name}: the ServiceImport CustomResourceDefinition does not serve v1alpha1, which CoreDNS reads."
-        )
-    found = member["coredns"]
-    version = image_version(image or found["image"]) if found else None
-    if mode != "plugin" and version and version < BUILTIN_COREDNS:
-        sentences.append(
-            f"{name} would run CoreDNS {text(version)}, which cannot serve ServiceImports; {text(BUILTIN_COREDNS)} or newer can."
-            " Set coredns_multicluster_image, or let the role coredns_image build one (clusterset_build_image)."
         )
     return sentences
