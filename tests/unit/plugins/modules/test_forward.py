@@ -16,7 +16,8 @@ from ansible_collections.clusterset.dns.plugins.modules import dns_delegation, m
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
 ZONE = "clusterset.local"
-CORE, APPS = "/api/v1/namespaces/kube-system", "/apis/apps/v1/namespaces/kube-system"
+CORE = "/api/v1/namespaces/kube-system"
+APPS = "/apis/apps/v1/namespaces/kube-system"
 KUBE_DNS = f"{CORE}/configmaps/kube-dns"
 Run = t.Callable[..., dict[str, t.Any]]
 
