@@ -123,6 +123,11 @@ def test_a_zone_forwarded_to_a_coredns_of_our_own(fleet: Fleet, member2: Member,
     """Install, again, its Service's address kept, another image that is none, and the way back byte for byte."""
     dns = member2.service_ip()
     with member2.probing({dns: 50}) as probing:
+        predicted = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS, *FORWARD, "--check", "--diff")
+        assert "192.0.2.53 stands for the address" in predicted
+        assert "forward . 192.0.2.53" in predicted
+        assert (member2.state(), ours(member2)) == (stock, {})
+
         said = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS, *FORWARD)
         assert "mode forward, because it was asked for" in said
         assert "Platform kubeadm, because there is a ConfigMap kube-system/kubeadm-config" in said
