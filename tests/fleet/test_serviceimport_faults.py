@@ -7,11 +7,14 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import socket
+import ssl
 import subprocess
 import threading
 import time
 import typing as t
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -85,8 +88,11 @@ def reader(imports: Imports, name: str) -> Object:
     return {"token": core.create_namespaced_service_account_token(name, imports.namespace, {"spec": {}}).status.token}
 
 
-def jail(imports: Imports, name: str) -> None:
-    """Have the API server answer a service account with 429 and nothing else: priority and fairness leaves it no seat."""
+def jail(imports: Imports, name: str, token: str, server: str) -> ssl.SSLSocket:
+    """Have the API server answer a service account with 429 and nothing else: priority and fairness gives it one seat, which is taken.
+
+    :returns: the connection that takes it, for as long as it is open: a request whose body does not come.
+    """
     flow = client.FlowcontrolApiserverV1Api(imports.core.api_client)
     metadata = {"name": f"{imports.namespace}-{name}", "labels": {"clusterset-imports-test": "true"}}
     limited = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
@@ -97,8 +103,19 @@ def jail(imports: Imports, name: str) -> None:
         "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}],
         "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
     }
-    spec = {"priorityLevelConfiguration": {"name": metadata["name"]}, "matchingPrecedence": 1, "rules": [everything]}
+    spec = {"priorityLevelConfiguration": {"name": metadata["name"]}, "matchingPrecedence": 2, "rules": [everything]}
     flow.create_flow_schema({"metadata": metadata, "spec": spec})
+    time.sleep(1)  # the API server takes it up in its own time
+    parts = urlsplit(server)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    seat = context.wrap_socket(socket.create_connection((str(parts.hostname), int(parts.port or 443))))
+    lines = (
+        "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews HTTP/1.1",
+        *(f"Host: {parts.netloc}", f"Authorization: Bearer {token}", "Content-Type: application/json", "Content-Length: 100"),
+    )
+    seat.sendall("\r\n".join((*lines, "", "")).encode())
+    return seat
 
 
 def free(member: Member) -> None:
@@ -125,8 +142,7 @@ def access(member1: Member, member2: Member, site: None, tmp_path_factory: pytes
             one.service("derived-serve")
             one.add("serve")
         read_only, jailed = reader(bad, "reader"), reader(bad, "jailed")
-        jail(bad, "jailed")
-        time.sleep(1)  # the API server takes a FlowSchema up in its own time
+        seat = jail(bad, "jailed", jailed["token"], server)
         inventory = inventory_of(
             folder,
             {
@@ -146,7 +162,8 @@ def access(member1: Member, member2: Member, site: None, tmp_path_factory: pytes
             },
         )
         started = time.monotonic()
-        ran = sync(inventory=inventory, settings=only(good, serviceimport_ips_deadline=20))
+        ran = sync(inventory=inventory, settings=only(good, bad, serviceimport_ips_deadline=15))
+        seat.close()
         yield {"ran": ran, "seconds": time.monotonic() - started, "good": good.ips(), "bad": bad.ips()}
     free(member2)
 
@@ -157,11 +174,11 @@ SAYS = {
     "expired": ("F2", "The credentials are not valid there"),
     "no-plugin": ("F3", "No credentials were sent"),
     "hanging-plugin": ("F3", "not done within the deadline"),
-    "wrong-ca": ("F4", "certificate verify failed"),
+    "wrong-ca": ("F4", "Set ca_cert, host or kubeconfig so that they fit"),
     "wrong-name": ("F4", "nowhere.example"),
     "down": ("F5", "does not answer (Connection refused)"),
-    "slow": ("F7", "does not answer (Read timed out"),
-    "throttled": ("F8", "HTTP 429 TooManyRequests"),
+    "slow": ("F7", "timed out)"),
+    "throttled": ("F8", "HTTP 429"),
     "read-only": ("F9", "cannot patch resource"),
     "unregistered": ("F10", "Karmada's proxy knows no such cluster"),
 }
@@ -192,7 +209,7 @@ def test_another_member_is_refused(member2: Member, site: None, tmp_path: Path) 
 
 def test_a_member_dies_in_the_middle(member1: Member, imports: Imports, tmp_path: Path) -> None:
     """F6: what was written is reported, the rest is not; the other member is done; the next run does the rest."""
-    wanted = imports.add_many(60)
+    wanted = imports.add_many(40)
     with Imports(member1) as good, Wire(lab_kubeconfig(imports.member.name)["clusters"][0]["cluster"]["server"]) as wire:
         good.service("derived-serve")
         good.add("serve")
@@ -342,7 +359,7 @@ def rules() -> client.CustomObjectsApi:
 
 def test_killed_at_each_step_then_run_again(imports: Imports) -> None:
     """F29: once the rule is placed, after the first address, in the middle of many."""
-    wanted = imports.add_many(80)
+    wanted = imports.add_many(40)
     settings = only(imports)
     limit = ("--limit", f"karmada,{imports.member.name}")
     where = ("config.karmada.io", "v1alpha1", "resourceinterpretercustomizations")
@@ -366,7 +383,7 @@ def test_killed_at_each_step_then_run_again(imports: Imports) -> None:
 
 def test_two_runs_at_once_and_someone_who_changes_what_they_write(imports: Imports) -> None:
     """F26, F30: each import has its address, both runs succeed, and nothing that others wrote is lost."""
-    wanted = imports.add_many(80)
+    wanted = imports.add_many(40)
     settings = only(imports)
     limit = ("--limit", f"karmada,{imports.member.name}")
     done = threading.Event()
@@ -403,7 +420,7 @@ def test_a_full_disk(imports: Imports, tmp_path: Path) -> None:
     full = str(tmp_path / "full")
     ran = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, full, *command],
-        env={**ENVIRONMENT, "ANSIBLE_REMOTE_TMP": full}, capture_output=True, text=True, check=False,
+        env={**ENVIRONMENT, "ANSIBLE_REMOTE_TMP": full, "ANSIBLE_PIPELINING": "false"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode != 0
     assert "No space left on device" in ran.stdout + ran.stderr, ran.stdout[-2000:] + ran.stderr[-2000:]
@@ -419,7 +436,12 @@ def test_secrets_do_not_show(imports: Imports, tmp_path: Path) -> None:
     data = yaml.safe_load(inventory.read_text())
     data["all"]["hosts"]["karmada"] = {"clusterset_kubeconfig": karmada}
     inventory.write_text(yaml.safe_dump(data))
-    said = Fleet().play("playbooks/sync.yml", "-vvv", "--diff", "-e", json.dumps(only(imports)), inventory=inventory)
+    command = Fleet.command("playbooks/sync.yml", "-vvv", "--diff", "-e", json.dumps(only(imports)), inventory=inventory)
+    # newer ansible-core shows what modules were given only if told to
+    environment = {**ENVIRONMENT, "ANSIBLE_INJECT_INVOCATION": "true", "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 0, said[-3000:]
     assert "module_args" in said
     assert all(imports.ips().values())
     for one in (content, karmada):
