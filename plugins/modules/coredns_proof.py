@@ -269,7 +269,12 @@ class Proof:
 
     def live_rcode(self, question: _dns.Question) -> str:
         """What CoreDNS's own pods answer; NXDOMAIN where none is there to ask."""
-        pods = _dns_query.find_pods(self.cluster, self.params["namespace"], self.found["selector"])
+        try:
+            pods = _dns_query.find_pods(self.cluster, self.params["namespace"], self.found["selector"])
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+            pods = []
         usable = [pod for pod in pods if not pod["error"]][:1]
         answers = _dns_query.ask_pods(
             self.cluster, self.params["namespace"], usable, [question], port=_corefile.port_of(self.corefile, question.name)

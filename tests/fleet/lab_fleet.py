@@ -85,12 +85,12 @@ class Member:
     def service_ip(self, name: str = "kube-dns") -> str:
         return str(self.core.read_namespaced_service(name, "kube-system").spec.cluster_ip)
 
-    def add_coredns(self, name: str, label: str, image: str, corefile: str) -> None:
-        """A CoreDNS of one pod beside the cluster's own and like it: ConfigMap, Deployment and Service of one name."""
+    def add_coredns(self, name: str, label: str, image: str, corefile: str, *, replicas: int = 1) -> None:
+        """A CoreDNS beside the cluster's own and like it: ConfigMap, Deployment and Service of one name."""
         labels = {"app": name, label: "true"}
         spec = self.deployment()["spec"]
         template = spec["template"]
-        spec["replicas"] = 1
+        spec["replicas"] = replicas
         spec["selector"] = {"matchLabels": {"app": name}}
         template["metadata"] = {"labels": labels}
         template["spec"].pop("affinity", None)

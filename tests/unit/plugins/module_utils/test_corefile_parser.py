@@ -5,7 +5,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile import describe, parse, plugins_used, reload_hash, zones_served
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
+    describe,
+    metrics_port,
+    parse,
+    plugins_used,
+    reload_hash,
+    zones_served,
+)
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser import CorefileError, covers, normal
 
 KUBEADM = """\
@@ -184,3 +191,10 @@ def test_an_empty_snippet_is_a_snippet() -> None:
     """It is not looked for as a file, so there is nothing that could not be followed."""
     corefile = parse("(none) {\n}\n. {\n    import none\n    errors\n}\n", imports={})
     assert [directive.name for directive in corefile.blocks[0].directives] == ["errors"]
+
+
+@pytest.mark.parametrize(
+    ("directive", "port"), [("prometheus", 9153), ("prometheus :9253", 9253), ("prometheus [::1]:80", 80), ("errors", None), ("prometheus x", None)]
+)
+def test_the_port_of_the_metrics(directive: str, port: int | None) -> None:
+    assert metrics_port(parse(f".:53 {{\n    {directive}\n}}\n")) == port

@@ -92,3 +92,4 @@ def test_the_state_of_a_corefile_by_metrics_and_log():
     log = "[INFO] plugin/reload: Running configuration SHA512 = old\nx\n[INFO] plugin/reload: Running configuration SHA512 = new\n"
     assert _metrics.running_hash(log) == "new"
     assert _metrics.running_hash("[INFO] nothing") == ""
+    assert _metrics.refused_in("[ERROR] plugin/reload: Corefile changed but reload failed: no such plugin\n[INFO] nothing\n") == 1
