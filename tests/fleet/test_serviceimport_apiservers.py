@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from kubernetes import client, config
 from lab_fleet import CHECKOUT, wait_for
 
 sys.path[:0] = [str(CHECKOUT / "benchmarks"), str(CHECKOUT / "tests" / "unit")]
-import conftest  # noqa: F401
+# The collection is found as the unit tests find it.
+importlib.import_module("conftest")
 from ansible_collections.clusterset.dns.plugins.module_utils._api import Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet, Member, Row, Settings
 from apiservers import ApiServer
