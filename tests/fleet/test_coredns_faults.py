@@ -214,6 +214,7 @@ def run(inventory: Path, stage: str) -> dict[str, str]:
     command = Fleet.command("tests/fleet/faults.yml", "--forks", "4", "-e", f"stage={stage}", inventory=inventory)
     environment = {**ENVIRONMENT, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "{" in ran.stdout, f"exit code {ran.returncode}: {ran.stdout[-3000:]}{ran.stderr[-3000:]}"
     report = json.loads(ran.stdout[ran.stdout.index("{") :])
     failed: dict[str, str] = {}
     for play in report["plays"]:
