@@ -259,7 +259,7 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
         settings = {
             "coredns_multicluster_deployment": f"fault-{name}",
             "coredns_multicluster_image": images["OURS"],
-            "coredns_multicluster_wait_timeout": 60,
+            "coredns_multicluster_wait_timeout": 120,
             **fault.settings,
         }
         settings["coredns_multicluster_image"] = images.get(settings["coredns_multicluster_image"], settings["coredns_multicluster_image"])
