@@ -335,9 +335,10 @@ class Cluster:
                     _preload_content=False,
                 )
             except ApiException as error:
+                advice = ". Reach the member by contexts or files instead of through Karmada's proxy" if self.server.endswith("/proxy") else ""
                 raise ApiError(
                     self.name,
-                    f"{self.name}: no port-forward to port {port} of pod {namespace}/{pod} through {self.server}: {error.reason}",
+                    f"{self.name}: no port-forward to port {port} of pod {namespace}/{pod} through {self.server}: {error.reason}{advice}",
                     reason="PortForward",
                     verb="GET",
                     path=path,
