@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import tempfile
 import threading
@@ -16,9 +17,12 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Run(t.NamedTuple):
-    """``rss_mb``: the highest sum over the command's processes, pages that they share counted for each."""
+    """``cpu_seconds``: of all its processes, which says more than ``seconds`` on a machine that does other things as well. ``rss_mb``: the
+    highest sum over the command's processes, pages that they share counted for each.
+    """
 
     seconds: float
+    cpu_seconds: float
     rss_mb: int
     output: str
 
@@ -26,6 +30,7 @@ class Run(t.NamedTuple):
 def run(*command: str | Path, cwd: Path, env: t.Mapping[str, str] | None = None) -> Run:
     """Run a command that has to succeed."""
     with tempfile.TemporaryFile("w+") as file:
+        before = _cpu()
         started = time.monotonic()
         process = subprocess.Popen(
             [str(word) for word in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=file, stderr=file
@@ -40,7 +45,13 @@ def run(*command: str | Path, cwd: Path, env: t.Mapping[str, str] | None = None)
         output = file.read()
     if code:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with exit code {code}:\n{output[-3000:]}")
-    return Run(round(seconds, 2), round(peak[0] / 2**20), output)
+    return Run(round(seconds, 2), round(_cpu() - before, 2), round(peak[0] / 2**20), output)
+
+
+def _cpu() -> float:
+    """CPU seconds of all processes that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _sample(process: subprocess.Popen[bytes], peak: list[int]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -217,6 +218,7 @@ def of(what: str, results: list[Measured]) -> Line:
         "what": what,
         "seconds": round(statistics.median(seconds), 2),
         **({"runs": seconds} if len(seconds) > 1 else {}),
+        "cpu_seconds": round(statistics.median(one.run.cpu_seconds for one in results), 2),
         "rss_mb": max(one.run.rss_mb for one in results),
         "writes": results[0].writes,
     }
@@ -228,7 +230,8 @@ def line(case: str, subject: Line, peer: Line, **rest: t.Any) -> Line:
         "subject": subject,
         "peer": peer,
         "ratio": round(subject["seconds"] / peer["seconds"], 4),
-        "unit": "seconds of the whole ansible-playbook process, rss_mb its peak with all children",
+        "load": os.getloadavg()[0],
+        "unit": "seconds of the whole ansible-playbook process, cpu_seconds and rss_mb (peak) with all its children; load of the machine at the end",
         **rest,
     }
 
