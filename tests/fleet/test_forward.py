@@ -97,12 +97,18 @@ def derived(member: Member) -> str:
     return str(member.core.read_namespaced_service("derived-serve", "default").spec.cluster_ip)
 
 
-@pytest.fixture
-def stock(fleet: Fleet, member2: Member, site: None) -> t.Iterator[dict[str, t.Any]]:
-    """The member's CoreDNS as its platform made it; afterwards as site.yml makes it."""
-    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
-    yield member2.state()
+@pytest.fixture(scope="module")
+def converged_afterwards(fleet: Fleet, member2: Member, site: None) -> t.Iterator[None]:
+    """The member is left as site.yml makes it."""
+    yield
     fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
+
+
+@pytest.fixture
+def stock(fleet: Fleet, member2: Member, converged_afterwards: None) -> dict[str, t.Any]:
+    """The member's CoreDNS as its platform made it."""
+    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+    return member2.state()
 
 
 def ours(member: Member) -> dict[str, t.Any]:
@@ -163,23 +169,6 @@ def test_a_zone_forwarded_to_a_coredns_of_our_own(fleet: Fleet, member2: Member,
     assert result["lost"] == 0, result["losses"]
 
 
-def test_from_one_mode_to_the_other(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
-    """The zone is answered in each, and what only the former needed is gone."""
-    dns = member2.service_ip()
-    fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS, *FORWARD)
-    with member2.probing({dns: 20}, f"{NAME}.") as probing:
-        said = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
-        assert "mode builtin, because the image given is CoreDNS" in said
-        wait_for("our own CoreDNS is gone", lambda: not ours(member2), 60)
-        assert "forward . 10." not in member2.config_map()["data"]["Corefile"]
-    result = probing.results[dns]
-    print(result)
-    assert result["asked"] > 100
-    assert result["lost"] == 0, result["losses"]
-    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
-    assert member2.state() == stock
-
-
 def daemon_set(image: str) -> dict[str, t.Any]:
     """CoreDNS in the node's network, in place of k8s.io/dns, which is CoreDNS with a start of its own."""
     labels = {"k8s-app": NODELOCAL}
@@ -233,25 +222,37 @@ def nodelocal(member2: Member, stock: dict[str, t.Any]) -> t.Iterator[str]:
     clear()
 
 
-@pytest.mark.parametrize("mode", ["builtin", "forward"])
-def test_nodelocal_dnscache_gets_the_zone_as_well(
-    fleet: Fleet, member2: Member, stock: dict[str, t.Any], nodelocal: str, mode: str
+def test_nodelocal_dnscache_and_from_one_mode_to_the_other(
+    fleet: Fleet, member2: Member, stock: dict[str, t.Any], nodelocal: str
 ) -> None:
-    """Names of the zone go past the node's resolv.conf to the cluster's DNS, and no longer when it is taken away."""
-    arguments = ("--limit", member2.name, *TAGS, "-e", f"coredns_multicluster_mode={mode}")
+    """NodeLocal DNSCache sends names of the zone past the node's resolv.conf to the cluster's DNS, in each mode, and no longer when it is
+    taken away. What only the former mode needed goes.
+    """
+    dns = member2.service_ip()
     assert dig(member2, LOCAL, NAME)[0] != "NOERROR"
-    with member2.probing({member2.service_ip(): 50}) as probing:
-        fleet.play("playbooks/site.yml", *arguments)
-        assert f"bind {LOCAL}" in member2.config_map(NODELOCAL)["data"]["Corefile"].split("# clusterset.dns: end")[0]
+    with member2.probing({dns: 50}) as probing:
+        fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS, *FORWARD)
+        edited = member2.config_map(NODELOCAL)["data"]["Corefile"]
+        assert f"bind {LOCAL}" in edited.split("# clusterset.dns: end")[0]
         assert dig(member2, LOCAL, NAME) == ["NOERROR", derived(member2)]
         assert dig(member2, LOCAL, "kubernetes.default.svc.cluster.local")[0] == "NOERROR"
-        again = fleet.play("playbooks/site.yml", *arguments)
+
+        with member2.probing({dns: 20}, f"{NAME}.") as zone_probing:
+            said = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
+            assert "mode builtin, because the image given is CoreDNS" in said
+            wait_for("our own CoreDNS is gone", lambda: not ours(member2), 60)
+        assert "forward . 10." not in member2.config_map()["data"]["Corefile"]
+        assert member2.config_map(NODELOCAL)["data"]["Corefile"] == edited
+        assert dig(member2, LOCAL, NAME) == ["NOERROR", derived(member2)]
+        again = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
         assert "changed=0 " in again, again[-2000:]
-        fleet.play("playbooks/teardown.yml", *arguments)
+
+        fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
         assert member2.config_map(NODELOCAL)["data"] == {"Corefile": nodelocal}
         assert not member2.config_map(NODELOCAL)["metadata"].get("annotations")
         assert member2.state() == stock
-        wait_for("NodeLocal DNSCache has let go of the zone", lambda: dig(member2, LOCAL, NAME)[0] != "NOERROR", 120, 1)
-    (result,) = probing.results.values()
-    print(result)
-    assert result["lost"] == 0, result["losses"]
+        wait_for("NodeLocal DNSCache has let go of the zone", lambda: dig(member2, LOCAL, NAME)[0] != "NOERROR", 150, 1)
+    for result in (probing.results[dns], zone_probing.results[dns]):
+        print(result)
+        assert result["asked"] > 100
+        assert result["lost"] == 0, result["losses"]
