@@ -108,7 +108,8 @@ class Log:
 
     @property
     def text(self) -> str:
-        return self.path.read_text(errors="replace")
+        """All of it, without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.path.read_text(errors="replace"))
 
 
 def gate(*command: str, folder: str = ".", env: t.Mapping[str, str] | None = None) -> t.Callable[[Log], Count]:
@@ -266,7 +267,7 @@ def molecule(log: Log) -> Count:
     # It remembers that a scenario was prepared, be it by a run that was cut off, and would not prepare it again.
     log.check("molecule", "reset", cwd=CHECKOUT / "extensions", env=environment)
     code = log.run("molecule", "test", "--destroy", "never", cwd=CHECKOUT / "extensions", env=environment)
-    actions = re.findall(r"^INFO.*➜ [\w ]+: Executed: (\w+)", re.sub(r"\x1b\[[0-9;]*m", "", log.text), re.MULTILINE)
+    actions = re.findall(r"^INFO.*➜ [\w ]+: Executed: (\w+)", log.text, re.MULTILINE)
     count = Count(passed=actions.count("Successful"), failed=sum(word in ("Failed", "Missing") for word in actions))
     if code and not count.failed:
         raise StepFailed(f"molecule ended with exit code {code}")
@@ -327,7 +328,7 @@ def execute(name: str, step: t.Callable[[Log], Count]) -> Count:
 
     def heartbeat() -> None:
         while not over.wait(HEARTBEAT):
-            last = log.text.rstrip().rpartition("\n")[2].strip()
+            last = log.text.rstrip("* │\n").rpartition("\n")[2].strip("│ ")
             print(f"  {name} … {time.monotonic() - started:.0f} s: {last[:120]}", flush=True)
 
     threading.Thread(target=heartbeat, daemon=True).start()
