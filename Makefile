@@ -35,17 +35,18 @@ demo: lab ## The fleet, a workload, one name for it everywhere: ends with a tabl
 	@ansible-playbook -i .lab/inventory.yml playbooks/site.yml -e dns_verify_json=$(CURDIR)/.lab/demo.json
 
 .PHONY: test
-test: venv ## What a change must pass (STEPS="lint unit" for some of it, STEPS=all with the long tests on the fleet)
+test: venv ## What a change must pass (STEPS="lint unit" for some of it, STEPS=all with the long ones)
 	@python tests/run.py $(STEPS)
 
-.PHONY: lint unit sanity molecule fleet
-lint unit sanity molecule fleet: venv
+.PHONY: lint unit sanity molecule fleet faults
+lint unit sanity molecule fleet faults: venv
 	@python tests/run.py $@
 lint: ## Linters and formats
 unit: ## Unit tests on the newest and on the oldest supported ansible-core
 sanity: ## ansible-test sanity on the newest ansible-core and on 2.19
 molecule: ## Molecule on the fleet
-fleet: ## Faults and kills on the fleet, with clients that ask all the while
+fleet: ## Kills, check mode, wrong input and the installed collection on the fleet
+faults: ## All other faults on the fleet, with clients that ask all the while: half an hour or more
 
 .PHONY: bench
 bench: lab ## Measurements beside their peers, one JSON object a line (BENCH=NAME for one)

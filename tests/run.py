@@ -146,8 +146,8 @@ def junit(*files: Path) -> Count:
     return count
 
 
-def pytest(folder: str, core: Core = NEWEST) -> t.Callable[[Log], Count]:
-    """A step that runs the tests of a folder on an ansible-core."""
+def pytest(folder: str, core: Core = NEWEST, *arguments: str) -> t.Callable[[Log], Count]:
+    """A step that runs the tests of a folder on an ansible-core; ``arguments`` are pytest's."""
 
     def run(log: Log) -> Count:
         ready(core, log)
@@ -156,7 +156,7 @@ def pytest(folder: str, core: Core = NEWEST) -> t.Callable[[Log], Count]:
         environment = core.environment()
         if core is CORE_2_16:
             environment["PYTHONPATH"] = str(dependencies(core))
-        code = log.run(core.folder / "bin" / "python", "-m", "pytest", folder, f"--junit-xml={report}", env=environment)
+        code = log.run(core.folder / "bin" / "python", "-m", "pytest", folder, *arguments, f"--junit-xml={report}", env=environment)
         if not report.exists():
             raise StepFailed(f"pytest ended with exit code {code} and no report")
         count = junit(report)
@@ -310,14 +310,15 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
     "integration": {"integration": pytest("tests/integration")},
     "lab": {"lab": gate("make", "lab")},
     "molecule": {"molecule": molecule},
-    "fleet": {"fleet": pytest("tests/fleet")},
+    "fleet": {"fleet": pytest("tests/fleet", NEWEST, "-m", "not long")},
+    "faults": {"faults": pytest("tests/fleet", NEWEST, "-m", "long")},
 }
 
 
 # Steps that run on the fleet, which the step lab brings up beside all others.
-NEED_LAB = {"molecule", "fleet"}
-# Groups that a change must pass as well, but that take longer than one waits for: CI runs them.
-LONG = {"fleet"}
+NEED_LAB = {"molecule", "fleet", "faults"}
+# Groups that take longer than one waits for with every change.
+LONG = {"faults"}
 
 
 def execute(name: str, step: t.Callable[[Log], Count]) -> Count:

@@ -51,7 +51,7 @@ def test_check_mode_on_a_stock_fleet(fleet: Fleet, stock_fleet: None) -> None:
 
 SERVE = {"namespace": "default", "name": "serve", "ports": [{"name": "http", "port": 80}], "from_clusters": ["member1"]}
 WRONG: dict[str, tuple[dict[str, t.Any], str]] = {
-    "zone is the cluster domain": ({"clusterset_zone": "cluster.local"}, "is the cluster domain"),
+    "zone is the cluster domain": ({"clusterset_zone": "cluster.local"}, "the cluster domain, which every Service"),
     "service without ports": ({"clusterset_services": [{**SERVE, "ports": []}]}, "port"),
     "unknown cluster exports": ({"clusterset_services": [{**SERVE, "from_clusters": ["nowhere"]}]}, "nowhere"),
     "unknown cluster imports": ({"clusterset_services": [{**SERVE, "to_clusters": ["nowhere"]}]}, "nowhere"),
@@ -101,4 +101,5 @@ def test_a_member_that_is_down_is_named_and_the_others_go_on(fleet: Fleet) -> No
     assert f"{down}: the API server" in ran.stdout
     for name in others:
         assert "failed=0" in recap[name], ran.stdout[-4000:]
-    assert "all right" in ran.stdout
+    # The table of the whole fleet has the member that is down as what is not right in it, and nothing else.
+    assert f"1 not right, in {down}." in ran.stdout

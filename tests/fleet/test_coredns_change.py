@@ -78,6 +78,7 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
     assert result["lost"] == 0, result["losses"]
 
 
+@pytest.mark.long
 def test_what_others_write_meanwhile_is_kept(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     """Between proof and change, by an upgrade of the cluster (drift), and before the way back."""
     original = stock["data"]["Corefile"]
@@ -133,6 +134,7 @@ def rolled_out(member: Member) -> bool:
     return status["observedGeneration"] == deployment["metadata"]["generation"] and counts == {deployment["spec"]["replicas"]}
 
 
+@pytest.mark.long
 def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, member2: Member, site: None) -> None:
     fleet.play("playbooks/site.yml")
     dns, rights = member2.service_ip(), client.RbacAuthorizationV1Api(member2.core.api_client)
@@ -154,6 +156,7 @@ PLUGIN = {
 }
 
 
+@pytest.mark.long
 def test_an_external_plugin_serves_the_zone(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     """Mode `plugin` with an image that the role builds from a source tree of a plugin: there and back, with a client that asks."""
     tags = ("--tags", "coredns_image,coredns_publish,coredns_multicluster", "-e", json.dumps(PLUGIN))

@@ -24,6 +24,8 @@ import pytest
 import yaml
 from lab_fleet import CHECKOUT, ENVIRONMENT, LAB, Fleet, Member
 
+pytestmark = pytest.mark.long
+
 STOCK = """\
 .:53 {
     errors

@@ -13,6 +13,8 @@ from kubernetes import client
 from kubernetes.stream import stream
 from lab_fleet import ENVIRONMENT, Fleet, Member, wait_for
 
+pytestmark = pytest.mark.long
+
 TAGS = ("--tags", "coredns_multicluster")
 FORWARD = ("-e", "coredns_multicluster_mode=forward")
 ZONE, NAME = "clusterset.local", "serve.default.svc.clusterset.local"

@@ -15,8 +15,10 @@ VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["version"]
 
 
 @pytest.fixture(scope="module")
-def infra(fleet: Fleet, site: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing but an inventory as README shows it, and the collections."""
+def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but an inventory as README shows it, and the collections, on a fleet that is converged."""
+    fleet.play("lab/demo.yml")
+    fleet.play("playbooks/site.yml")
     folder = tmp_path_factory.mktemp("infra")
     environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(folder / "ansible.cfg")}
     (folder / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from lab_fleet import ENVIRONMENT, LAB, Fleet
 
+pytestmark = pytest.mark.long
+
 KUBECONFIGS = LAB / "kubeconfig"
 WAYS = ("proxy", "contexts", "files")
 

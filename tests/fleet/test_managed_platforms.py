@@ -26,6 +26,8 @@ from lab_fleet import CHECKOUT, wait_for
 sys.path.append(str(CHECKOUT / "benchmarks"))
 from apiservers import ApiServer
 
+pytestmark = pytest.mark.long
+
 ZONE = "clusterset.local"
 ADDRESS, OTHER = "10.96.77.3", "10.96.77.4"
 NAMESPACE = "kube-system"

@@ -24,6 +24,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._api import Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet, Member, Row, Settings
 from apiservers import ApiServer
 
+pytestmark = pytest.mark.long
+
 MCS = ("multicluster.x-k8s.io", "v1alpha1")
 NAME = "serviceimports.multicluster.x-k8s.io"
 # ListFromCacheSnapshot would answer from memory what etcd has forgotten.

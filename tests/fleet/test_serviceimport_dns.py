@@ -16,6 +16,8 @@ from kubernetes.stream import stream
 from lab_fleet import LAB, Fleet, Member, wait_for
 from lab_imports import RULE, sync
 
+pytestmark = pytest.mark.long
+
 ZONE = "svc.clusterset.local"
 LABELS = "multicluster.kubernetes.io/service-name", "multicluster.kubernetes.io/source-cluster"
 MCS = "multicluster.x-k8s.io/v1alpha1"

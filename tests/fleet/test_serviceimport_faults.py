@@ -26,6 +26,8 @@ from kubernetes import client, config
 from lab_fleet import ENVIRONMENT, LAB, Fleet, Member, wait_for
 from lab_imports import MCS, RULE, Imports, Object, Report, Wire, inventory_of, kill_when, lab_kubeconfig, sync
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def member1(fleet: Fleet, site: None) -> Member:

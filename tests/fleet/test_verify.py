@@ -15,6 +15,8 @@ import yaml
 from kubernetes import client
 from lab_fleet import ENVIRONMENT, LAB, Fleet, Member
 
+pytestmark = pytest.mark.long
+
 LABEL = "clusterset-verify"
 NAMESPACE = "clusterset-verify"
 OWN = "cluster.local:53 {\n    errors\n    ready\n    kubernetes cluster.local\n    reload\n}\n"
