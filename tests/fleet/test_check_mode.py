@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from kubernetes import config, dynamic
-from lab_fleet import ENVIRONMENT, LAB, Fleet
+from lab_fleet import ENVIRONMENT, LAB, Fleet, wait_for
 
 # What controllers write by themselves all the time, and what is a view of something else.
 BUSY = {"Binding", "ComponentStatus", "CSINode", "Cluster", "Event", "Lease", "Node", "APIService", "Work"}
@@ -34,6 +34,18 @@ def all_versions(fleet: Fleet) -> dict[str, dict[str, str]]:
     return {name: versions(name) for name in ("karmada", *fleet.names)}
 
 
+def settled(fleet: Fleet) -> dict[str, dict[str, str]]:
+    """The versions once controllers have done what an earlier change gave them to do."""
+    readings: list[dict[str, dict[str, str]]] = []
+
+    def same_twice() -> bool:
+        readings.append(all_versions(fleet))
+        return readings[-2:-1] == readings[-1:]
+
+    wait_for("two readings of the fleet are the same", same_twice, 120, pause=3)
+    return readings[-1]
+
+
 @pytest.fixture(scope="module")
 def stock_fleet(fleet: Fleet) -> None:
     """The fleet as it is before site.yml."""
@@ -42,7 +54,7 @@ def stock_fleet(fleet: Fleet) -> None:
 
 
 def test_check_mode_on_a_stock_fleet(fleet: Fleet, stock_fleet: None) -> None:
-    before = all_versions(fleet)
+    before = settled(fleet)
     said = fleet.play("playbooks/site.yml", "--check", "--diff")
     assert all_versions(fleet) == before
     assert said.count("failed=0") == 1 + len(fleet.names)
@@ -69,7 +81,7 @@ LATE = {"CoreDNS elsewhere", "CoreDNS too old and no image"}
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_input_is_refused_in_words_and_writes_nothing(fleet: Fleet, stock_fleet: None, what: str) -> None:
     settings, words = WRONG[what]
-    before = all_versions(fleet)
+    before = settled(fleet)
     command = fleet.command("playbooks/site.yml", "-e", json.dumps(settings))
     ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ran.returncode != 0
