@@ -88,6 +88,11 @@ def target(deployment: Object, container: Object, state: str, image: str, corefi
     return Target(image, {ORIGINAL_IMAGE: before, OUR_IMAGE: image}, corefile)
 
 
+def unfinished(deployment: Object, drained: t.Iterable[Object]) -> bool:
+    """Whether an exchange of pods was not ended: by its mark, or by one of the pods that it took out of service (:data:`DRAINED`)."""
+    return HELD in (deployment["metadata"].get("annotations") or {}) or any(not pod["metadata"].get("deletionTimestamp") for pod in drained)
+
+
 def begin(deployment: Object, container: Object, want: Target) -> dict[str, t.Any] | None:
     """The strategic merge patch that starts the new pods beside the old ones; None where nothing differs.
 

@@ -287,8 +287,7 @@ def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
     container = _member.container(deployment)
     want = _rollout.target(deployment, container, params["state"], params["image"], params["corefile_hash"])
     patch = _rollout.begin(deployment, container, want)
-    unfinished = _rollout.HELD in (deployment["metadata"].get("annotations") or {})
-    idle = not patch and not unfinished and _member.coredns(deployment)["rolled_out"] and not rollout.orphans()
+    idle = not patch and _member.coredns(deployment)["rolled_out"] and not _rollout.unfinished(deployment, rollout.orphans())
     result: dict[str, t.Any] = {"changed": not idle, "image": want.image, "notes": [want.note] if want.note else []}
     if module._diff and not idle:
         label = f"{cluster.name} Deployment {rollout.label}"

@@ -133,7 +133,8 @@ member:
     coredns:
       description:
         - C(namespace), C(deployment), C(container), C(image), C(version), C(service_account), C(configmap), C(key),
-          C(replicas), C(paused), C(selector), C(rolled_out), C(original_image) and C(annotated);
+          C(replicas), C(paused), C(selector), C(rolled_out), C(original_image), C(annotated) and C(unfinished) (whether a run that was
+          killed left an exchange of pods half done);
           V(null) where the Deployment does not exist.
       type: dict
     platform:
@@ -158,7 +159,7 @@ member:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _member, _platform, _zone_server
+from ansible_collections.clusterset.dns.plugins.module_utils import _member, _platform, _rollout, _zone_server
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
@@ -243,6 +244,9 @@ def look(cluster: Cluster, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         candidates = cluster.list("/apis/apps/v1/deployments", label_selector="k8s-app=kube-dns")
         elsewhere = [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in candidates]
     coredns = _member.coredns(found) if found else None
+    if found and coredns:
+        drained = cluster.list(f"/api/v1/namespaces/{namespace}/pods", label_selector=f"{_rollout.DRAINED}={deployment}")
+        coredns["unfinished"] = _rollout.unfinished(found, drained)
     platform = platform_of(cluster, params["platform"])
     if platform["place"] == "corefile" and coredns:
         platform |= {"namespace": namespace, "selector": coredns["selector"]}

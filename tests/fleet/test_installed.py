@@ -47,6 +47,7 @@ def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("clusterset.dns.site", [], None),
         ("clusterset.dns.site", ["--limit", "member2"], ["member2"]),
         ("clusterset.dns.site", ["--tags", "coredns_multicluster_preflight,dns_verify"], None),
+        ("clusterset.dns.site", ["--tags", "build,publish,configure,verify"], None),
         ("clusterset.dns.sync", [], None),
         ("clusterset.dns.verify", [], None),
         ("clusterset.dns.teardown", ["--check"], None),

@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import typing as t
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import pytest
 import yaml
 from kubernetes import client, config
 from lab_fleet import CHECKOUT, wait_for
+from managed import DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, operated
 
 sys.path.append(str(CHECKOUT / "benchmarks"))
 from apiservers import ApiServer
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.long
 
 ZONE = "clusterset.local"
 ADDRESS, OTHER = "10.96.77.3", "10.96.77.4"
-NAMESPACE = "kube-system"
 STOCK = """\
 .:53 {
     errors
@@ -51,56 +50,6 @@ STOCK = """\
     loadbalance
 }
 """
-
-
-def definition(group: str, version: str, kind: str, plural: str, scope: str, spec: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A minimal CustomResourceDefinition: not the platform's own one."""
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": spec}}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [{"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
-
-
-STRING = {"type": "string"}
-STRINGS = {"type": "array", "items": STRING}
-HELM = ("helm.cattle.io", "v1", NAMESPACE, "helmchartconfigs")
-OPERATOR = ("operator.openshift.io", "v1", "dnses")
-DEFINITIONS = {
-    "rke2": definition("helm.cattle.io", "v1", "HelmChartConfig", "helmchartconfigs", "Namespaced", {"valuesContent": STRING, "failurePolicy": STRING}),
-    "openshift": definition(
-        "operator.openshift.io",
-        "v1",
-        "DNS",
-        "dnses",
-        "Cluster",
-        {
-            "logLevel": STRING,
-            "servers": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {
-                        "name": STRING,
-                        "zones": STRINGS,
-                        "forwardPlugin": {
-                            "type": "object",
-                            "properties": {"upstreams": STRINGS, "policy": {"type": "string", "default": "Random"}},
-                        },
-                    },
-                },
-            },
-        },
-    ),
-}
 
 
 class Platform:
@@ -155,30 +104,6 @@ class Platform:
 
     def version(self, read: t.Callable[[], t.Any]) -> str:
         return str(self.api.sanitize_for_serialization(read())["metadata"]["resourceVersion"])
-
-    @contextlib.contextmanager
-    def operated(self, reconcile: t.Callable[[], None]) -> t.Iterator[None]:
-        """With the platform's operator imitated: ``reconcile`` is called over and over."""
-        over = threading.Event()
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            while not over.wait(0.1):
-                try:
-                    reconcile()
-                except client.ApiException as error:
-                    if error.status != 409:
-                        failed.append(error)
-                        return
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-        assert not failed, failed
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +160,7 @@ def test_an_edit_of_corefile_is_undone_and_one_of_coredns_custom_is_not(platform
         return platform.core.read_namespaced_config_map("coredns-custom", NAMESPACE)
 
     before = platform.whole(read)
-    with platform.operated(lambda: platform.put("coredns", stock)):
+    with operated(lambda: platform.put("coredns", stock)):
         edited = platform.run(collections, "corefile", **options, imports={})
         assert edited["changed"]
         wait_for("the platform has put its own Corefile back", lambda: platform.data("coredns") == stock, 30)
@@ -265,7 +190,7 @@ def test_the_eks_add_on_gets_a_text(platform: Platform, collections: Path) -> No
 
     options = {"zone": ZONE, "mode": "forward", "forward_to": [ADDRESS]}
     add_on()
-    with platform.operated(add_on):
+    with operated(add_on):
         text = platform.run(collections, "corefile", **options, _ansible_check_mode=True)
         assert text["changed"]
         assert platform.data("coredns")["Corefile"] == STOCK
@@ -317,21 +242,8 @@ def test_gke(platform: Platform, collections: Path, stubs: str | None) -> None:
         if not platform.core.list_namespaced_config_map(NAMESPACE, field_selector="metadata.name=kube-dns").items:
             platform.put("kube-dns", {})
 
-    with platform.operated(addon_manager):
+    with operated(addon_manager):
         delegate(platform, collections, "stub_domains", lambda: platform.core.read_namespaced_config_map("kube-dns", NAMESPACE), rendered)
-
-
-def blocks(servers: list[dict[str, t.Any]]) -> str:
-    """What CoreDNS's chart makes of its ``servers``."""
-    text = ""
-    for server in servers:
-        text += " ".join(f"{one['zone']}:{server['port']}" for one in server["zones"]) + " {\n"
-        for plugin in server["plugins"]:
-            text += f"    {plugin['name']} {plugin.get('parameters', '')}".rstrip()
-            inside = "".join(f"        {line}\n" for line in plugin.get("configBlock", "").splitlines())
-            text += f" {{\n{inside}    }}\n" if inside else "\n"
-        text += "}\n"
-    return text
 
 
 CHART = [
@@ -366,10 +278,10 @@ def test_rke2(platform: Platform, collections: Path, values: str | None) -> None
     def helm_controller() -> None:
         found = platform.whole(read)
         given = yaml.safe_load((found or {"spec": {}})["spec"].get("valuesContent") or "") or {}
-        platform.put("rke2-coredns-rke2-coredns", {"Corefile": blocks(given.get("servers") or CHART)})
+        platform.put("rke2-coredns-rke2-coredns", {"Corefile": chart(given.get("servers") or CHART)})
 
     helm_controller()
-    with platform.operated(helm_controller):
+    with operated(helm_controller):
         delegate(platform, collections, "helm", read, lambda: platform.data("rke2-coredns-rke2-coredns")["Corefile"])
 
 
@@ -395,7 +307,7 @@ def test_openshift(platform: Platform, collections: Path, servers: list[dict[str
         platform.put("dns-default", {"Corefile": text + ".:5353 {\n    kubernetes cluster.local\n}\n"}, "openshift-dns")
 
     operator()
-    with platform.operated(operator):
+    with operated(operator):
         delegate(platform, collections, "operator", read, lambda: platform.data("dns-default", "openshift-dns")["Corefile"])
 
 

@@ -97,6 +97,14 @@ def test_settings_of_a_run_that_was_killed_are_not_taken_for_the_originals():
     assert merged(again, _rollout.finish(again))["spec"]["strategy"] == found["spec"]["strategy"]
 
 
+def test_an_exchange_is_unfinished_while_its_mark_or_a_pod_that_it_took_out_is_there():
+    found = deployment()
+    gone, left = {"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}, {"metadata": {"name": "b"}}
+    assert not _rollout.unfinished(found, [gone])
+    assert _rollout.unfinished(found, [gone, left])
+    assert _rollout.unfinished(begun(found, aim(found)), [])
+
+
 def test_an_upgrade_by_others_is_what_comes_back():
     found = deployment(THEIRS, {_member.ORIGINAL_IMAGE: STOCK, _rollout.OUR_IMAGE: OURS})
     assert aim(found).annotations == {_member.ORIGINAL_IMAGE: THEIRS, _rollout.OUR_IMAGE: OURS}

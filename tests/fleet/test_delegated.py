@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, clusterset.dns contributors
+"""The whole role on platforms that write their DNS's Corefile themselves, while a client asks that DNS 50 times a second.
+
+The DNS is the real member's. As on k3s and AKS it imports ConfigMap coredns-custom; for the others a thread stands in for the platform's
+operator and makes the Corefile of the platform's object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+from kubernetes import client
+from lab_fleet import ENVIRONMENT, Fleet, Member, wait_for
+from managed import DEFINITIONS, HELM, NAMESPACE, chart, operated
+
+pytestmark = pytest.mark.long
+
+TAGS = ("--tags", "coredns_multicluster")
+ZONE, NAME, OURS = "clusterset.local", "serve.default.svc.clusterset.local", "clusterset-dns"
+CHART = [
+    {
+        "zones": [{"zone": "."}],
+        "port": 53,
+        "plugins": [
+            {"name": "errors"},
+            {"name": "health", "configBlock": "lameduck 5s"},
+            {"name": "ready"},
+            {
+                "name": "kubernetes",
+                "parameters": "cluster.local in-addr.arpa ip6.arpa",
+                "configBlock": "pods insecure\nfallthrough in-addr.arpa ip6.arpa\nttl 30",
+            },
+            {"name": "prometheus", "parameters": "0.0.0.0:9153"},
+            {"name": "forward", "parameters": ". /etc/resolv.conf"},
+            {"name": "reload", "parameters": "2s 1s"},
+        ],
+    }
+]
+STOCK = chart(CHART)
+
+
+class Platform:
+    """A member's DNS in the hands of a platform: what it makes its Corefile of, and the Corefile that it makes."""
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.custom = client.CustomObjectsApi(member.core.api_client)
+
+    def there(self) -> None:
+        """Bring the platform's own objects."""
+
+    def object(self) -> t.Any:
+        """What of the platform's is ours to change."""
+        raise NotImplementedError
+
+    def corefile(self) -> str:
+        """What the operator makes of it."""
+        raise NotImplementedError
+
+    def gone(self) -> None:
+        """Take the platform's own objects away."""
+
+    def reconcile(self) -> None:
+        """Give CoreDNS the Corefile that the object makes, and its pods a reason to look at it now."""
+        wanted = self.corefile()
+        if self.member.config_map()["data"] == {"Corefile": wanted}:
+            return
+        self.member.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": {"Corefile": wanted}})
+        for pod in self.member.pods("k8s-app=kube-dns"):
+            note = {"metadata": {"annotations": {"platform.test/corefile": str(len(wanted))}}}
+            self.member.core.patch_namespaced_pod(pod["metadata"]["name"], NAMESPACE, note)
+
+
+class Custom(Platform):
+    """k3s and AKS."""
+
+    imports = False
+
+    def object(self) -> t.Any:
+        found = self.member.core.list_namespaced_config_map(NAMESPACE, field_selector="metadata.name=coredns-custom").items
+        return found[0].data if found else None
+
+    def corefile(self) -> str:
+        return STOCK + ("import /etc/coredns/custom/*.server\n" if self.imports else "")
+
+    def reconcile(self) -> None:
+        self.imports = True
+        super().reconcile()
+
+
+class Rke2(Platform):
+    definition = DEFINITIONS["rke2"]
+
+    def there(self) -> None:
+        define(self.member, self.definition)
+        body = {"metadata": {"name": "rke2-coredns-rke2-coredns"}, "data": {"Corefile": STOCK}}
+        self.member.core.create_namespaced_config_map(NAMESPACE, body)
+
+    def object(self) -> t.Any:
+        try:
+            return self.custom.get_namespaced_custom_object(*HELM, "rke2-coredns")["spec"]
+        except client.ApiException as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def corefile(self) -> str:
+        values = yaml.safe_load((self.object() or {}).get("valuesContent") or "") or {}
+        return chart(values.get("servers") or CHART)
+
+    def gone(self) -> None:
+        with contextlib.suppress(client.ApiException):
+            self.member.core.delete_namespaced_config_map("rke2-coredns-rke2-coredns", NAMESPACE)
+        undefine(self.member, self.definition)
+
+
+class Gke(Platform):
+    def there(self) -> None:
+        self.member.core.create_namespaced_config_map(NAMESPACE, {"metadata": {"name": "kube-dns"}})
+
+    def object(self) -> t.Any:
+        return self.member.core.read_namespaced_config_map("kube-dns", NAMESPACE).data
+
+    def corefile(self) -> str:
+        stubs = json.loads((self.object() or {}).get("stubDomains") or "{}")
+        return STOCK + "".join(f"{zone}:53 {{\n    errors\n    forward . {' '.join(to)}\n}}\n" for zone, to in stubs.items())
+
+    def gone(self) -> None:
+        with contextlib.suppress(client.ApiException):
+            self.member.core.delete_namespaced_config_map("kube-dns", NAMESPACE)
+
+
+PLATFORMS = {"k3s": Custom, "aks": Custom, "rke2": Rke2, "gke": Gke}
+
+
+def define(member: Member, definition: dict[str, t.Any]) -> None:
+    definitions = client.ApiextensionsV1Api(member.core.api_client)
+    name = definition["metadata"]["name"]
+    definitions.create_custom_resource_definition(definition)
+
+    def established() -> bool:
+        conditions = definitions.read_custom_resource_definition(name).status.conditions or []
+        return any(one.type == "Established" and one.status == "True" for one in conditions)
+
+    wait_for(f"{name} is established", established, 30)
+
+
+def undefine(member: Member, definition: dict[str, t.Any]) -> None:
+    definitions = client.ApiextensionsV1Api(member.core.api_client)
+    name = definition["metadata"]["name"]
+    with contextlib.suppress(client.ApiException):
+        definitions.delete_custom_resource_definition(name)
+    wait_for(f"{name} is gone", lambda: name not in {one.metadata.name for one in definitions.list_custom_resource_definition().items}, 60)
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    platform: Platform
+
+
+def rolled_out(member: Member) -> bool:
+    deployment = member.deployment()
+    status, wanted = deployment["status"], deployment["spec"]["replicas"]
+    return status["observedGeneration"] == deployment["metadata"]["generation"] and all(
+        status.get(key) == wanted for key in ("replicas", "updatedReplicas", "availableReplicas")
+    )
+
+
+@pytest.fixture(scope="module")
+def stock(fleet: Fleet, member2: Member, site: None) -> t.Iterator[dict[str, t.Any]]:
+    """The member's CoreDNS as kind made it, which is what is there at the end again."""
+    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+    stock = member2.state()
+    volume = {"name": "custom", "configMap": {"name": "coredns-custom", "optional": True}}
+    mount = {"name": "custom", "mountPath": "/etc/coredns/custom", "readOnly": True}
+    container = {"name": "coredns", "volumeMounts": [mount]}
+    template = {"spec": {"volumes": [volume], "containers": [container]}}
+    member2.apps.patch_namespaced_deployment("coredns", NAMESPACE, {"spec": {"template": template}})
+    wait_for("CoreDNS has the volume", lambda: rolled_out(member2), 120)
+    yield stock
+    member2.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": stock["data"]})
+    deployment = member2.apps.read_namespaced_deployment("coredns", NAMESPACE)
+    deployment.spec = stock["spec"]
+    member2.apps.replace_namespaced_deployment("coredns", NAMESPACE, deployment)
+    wait_for("CoreDNS is as it was", lambda: rolled_out(member2), 120)
+    fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
+
+
+@pytest.fixture(params=PLATFORMS)
+def case(request: pytest.FixtureRequest, member2: Member, stock: dict[str, t.Any]) -> t.Iterator[Case]:
+    platform = PLATFORMS[request.param](member2)
+    platform.gone()
+    platform.there()
+    member2.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": {"Corefile": STOCK}})
+    yield Case(request.param, platform)
+    platform.gone()
+
+
+def ours(member: Member) -> list[str]:
+    found = member.apps.list_namespaced_deployment(NAMESPACE, field_selector=f"metadata.name={OURS}").items
+    return [one.metadata.name for one in found]
+
+
+def test_there_and_back(fleet: Fleet, member2: Member, case: Case) -> None:
+    """Undone where the platform does not take it; there where it does; and back."""
+    platform, before = case.platform, case.platform.object()
+    where = ("--limit", member2.name, *TAGS, "-e", f"coredns_multicluster_platform={case.name}")
+    dns = member2.service_ip()
+    with member2.probing({dns: 50}) as probing:
+        command = fleet.command("playbooks/site.yml", *where, "-e", "coredns_multicluster_wait_timeout=30")
+        failed = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert failed.returncode, failed.stdout[-3000:]
+        assert "CoreDNS was not changed for good" in failed.stdout, failed.stdout[-3000:]
+        assert platform.object() == before
+        assert not ours(member2)
+
+        with operated(platform.reconcile):
+            said = fleet.play("playbooks/site.yml", *where)
+            assert "mode forward, because" in said
+            wanted = str(member2.core.read_namespaced_service("derived-serve", "default").spec.cluster_ip)
+            assert wanted in member2.dig(probing, dns, NAME)
+            assert "NXDOMAIN" in member2.dig(probing, dns, f"no-such.default.svc.{ZONE}")
+            again = fleet.play("playbooks/site.yml", *where)
+            assert "changed=0 " in again, again[-2000:]
+
+            fleet.play("playbooks/teardown.yml", *where)
+            assert platform.object() == before
+            assert not ours(member2)
+            wait_for("the platform's DNS does not know the zone", lambda: "NOERROR" not in member2.dig(probing, dns, NAME), 120, 1)
+    result = probing.results[dns]
+    print(case.name, result)
+    assert result["asked"] > 1000
+    assert result["lost"] == 0, result["losses"]
