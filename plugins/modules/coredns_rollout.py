@@ -139,6 +139,8 @@ ARGUMENT_SPEC = {
     "timeout": {"type": "int", "default": 180},
 }
 _PAUSE = 0.5
+# What the kubelet gives in place of the log of a container that is gone.
+_NO_LOG = "unable to retrieve container logs"
 
 
 class RolloutError(Exception):
@@ -273,7 +275,7 @@ class Rollout:
                 lines = self.cluster.text(f"{self._pods}/{pod}/log?tailLines=5&previous={previous}").strip().splitlines()
             except ApiError:
                 continue
-            if lines:
+            if lines and not lines[-1].startswith(_NO_LOG):
                 return f"It says: {lines[-1].strip()}"
         return ""
 

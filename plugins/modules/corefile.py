@@ -210,6 +210,12 @@ corefile:
   returned: success
   type: str
   sample: ".:53 {\n    errors\n}\n"
+served_before:
+  description:
+    - How the zone was served, V(builtin), V(plugin) or V(forward), empty for anything else. V(none) where it was not.
+  returned: success
+  type: str
+  sample: builtin
 adopted:
   description: Whether the zone is served by lines that were not made by this module and were left as they are.
   returned: success
@@ -258,7 +264,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
     plugins_used,
     reload_hash,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, Result, edit
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, Result, edit, how_served
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_marks import marked_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile_place import (
     PLACE_ARG_SPEC,
@@ -322,9 +328,11 @@ def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
     if last and not params["adopt"] and params["restore"] is None and (original := place.original()) is not None:
         result = result._replace(text=original)
         after = parse(original, **seen)
+    served = how_served(before, want.zone, cluster_domain=want.cluster_domain)
     answer = {
         "changed": result.changed,
         "before": found,
+        "served_before": served and served["mode"],
         "corefile": None if found is None and not result.changed else result.text,
         "adopted": result.adopted,
         "restored": place.restored(result.text) if last else None,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -156,10 +157,26 @@ PLUGIN = {
 }
 
 
+@contextlib.contextmanager
+def cordoned(member: Member) -> t.Iterator[None]:
+    """Without room for a new pod."""
+    node = f"{member.name}-control-plane"
+    member.core.patch_node(node, {"spec": {"unschedulable": True}})
+    try:
+        yield
+    finally:
+        member.core.patch_node(node, {"spec": {"unschedulable": False}})
+
+
+BUILTIN = ("--tags", "coredns_image,coredns_publish,coredns_multicluster")
+
+
 @pytest.mark.long
 def test_an_external_plugin_serves_the_zone(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
-    """Mode `plugin` with an image that the role builds from a source tree of a plugin: there and back, with a client that asks."""
-    tags = ("--tags", "coredns_image,coredns_publish,coredns_multicluster", "-e", json.dumps(PLUGIN))
+    """Mode `plugin` with an image that the role builds from a source tree of a plugin: there, to mode `builtin` with an image that does not
+    have it, which fails at first, and back, with a client that asks.
+    """
+    tags = (*BUILTIN, "-e", json.dumps(PLUGIN))
     dns = member2.service_ip()
     with member2.probing({dns: 50}) as probing:
         fleet.play("playbooks/site.yml", "--limit", member2.name, *tags)
@@ -167,8 +184,23 @@ def test_an_external_plugin_serves_the_zone(fleet: Fleet, member2: Member, stock
         pods = member2.pods("k8s-app=kube-dns")
         answers = [member2.dig(probing, pod["status"]["podIP"], f"serve.default.svc.{ZONE}") for pod in pods]
         missing = member2.dig(probing, dns, f"nowhere.default.svc.{ZONE}")
+
+        served = member2.state()
+        command = fleet.command("playbooks/site.yml", "--limit", member2.name, *BUILTIN, "-e", "coredns_multicluster_wait_timeout=60")
+        with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+            wait_for("the zone is out", lambda: ZONE not in member2.config_map()["data"]["Corefile"], 240)
+            with cordoned(member2):
+                said = running.communicate()[0]
+        assert running.returncode
+        assert "are back, and every pod answers" in said, said[-3000:]
+        assert member2.state() == served
+        fleet.play("playbooks/site.yml", "--limit", member2.name, *BUILTIN)
+        builtin = member2.config_map()["data"]["Corefile"]
+        answered = member2.dig(probing, dns, f"serve.default.svc.{ZONE}")
         fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
     assert f"    multicluster {ZONE}\n" in corefile
+    assert f"        multicluster {ZONE}\n" in builtin
+    assert str(member2.core.read_namespaced_service("derived-serve", "default").spec.cluster_ip) in answered
     assert len(pods) == stock["spec"]["replicas"]
     for answer in answers:
         assert "192.0.2.53" in answer

@@ -65,7 +65,7 @@ def recorded(api: ApiStandIn) -> dict[str, str]:
 
 def test_there_and_back(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
     present = run(**api.auth, zone=ZONE)
-    assert (present["changed"], present["adopted"], present["restored"]) == (True, False, None)
+    assert (present["changed"], present["adopted"], present["restored"], present["served_before"]) == (True, False, None, None)
     assert present["corefile"] == text_in(api) != TEXT
     assert present["plugins"] == ["errors", "header", "kubernetes", "loadbalance", "prometheus"]
     assert present["reload_sha512"] == reload_hash(parse(text_in(api)))
@@ -73,7 +73,7 @@ def test_there_and_back(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn)
 
     writes = len(api.writes)
     again = run(**api.auth, zone=ZONE)
-    assert (again["changed"], again["corefile"]) == (False, text_in(api))
+    assert (again["changed"], again["corefile"], again["served_before"]) == (False, text_in(api), "builtin")
     assert len(api.writes) == writes
 
     absent = run(**api.auth, zone=ZONE, state="absent")
