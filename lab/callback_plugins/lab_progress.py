@@ -137,7 +137,8 @@ class CallbackModule(DefaultCallback):
             label = self._get_item_label(data)
             if isinstance(label, dict):
                 label = label.get("name", "")
-            self._say(f"{clock(time.monotonic() - self._begun):>6}    {label}")
+            actions = "".join(f", {action}" for action in data.get("actions") or [])
+            self._say(f"{clock(time.monotonic() - self._begun):>6}    {label}{actions}")
 
     def v2_runner_item_on_skipped(self, result) -> None:
         """Nothing was to be done."""
