@@ -44,13 +44,13 @@ def container(deployment: Object) -> dict[str, t.Any]:
 def coredns(deployment: Object) -> dict[str, t.Any]:
     """What matters of the Deployment that runs CoreDNS.
 
-    :returns: ``{namespace, deployment, container, image, version, service_account, configmap, key, path, replicas,
+    :returns: ``{namespace, deployment, container, image, version, service_account, configmap, key, sub_path, replicas, paused,
         selector, original_image, annotated, rolled_out}``; ``configmap`` is None where no ConfigMap is mounted (the
-        Corefile comes from elsewhere).
+        Corefile comes from elsewhere). With ``sub_path`` a pod never sees that it has changed.
     """
     metadata, template = deployment["metadata"], deployment["spec"]["template"]["spec"]
     runs = container(deployment)
-    volume, key = _corefile_source(template, runs)
+    volume, key, sub_path = _corefile_source(template, runs)
     annotations = metadata.get("annotations") or {}
     return {
         "namespace": metadata["namespace"],
@@ -61,6 +61,7 @@ def coredns(deployment: Object) -> dict[str, t.Any]:
         "service_account": template.get("serviceAccountName") or "default",
         "configmap": volume,
         "key": key,
+        "sub_path": sub_path,
         "replicas": deployment["spec"].get("replicas", 1),
         # what teardown puts back; remembered in the cluster, so that another machine can undo what this one did
         "original_image": annotations.get(ORIGINAL_IMAGE, runs["image"]),
@@ -81,8 +82,8 @@ def _rolled_out(deployment: Object) -> bool:
     )
 
 
-def _corefile_source(template: Object, runs: Object) -> tuple[str | None, str | None]:
-    """Name and key of the ConfigMap that is mounted where ``-conf`` points."""
+def _corefile_source(template: Object, runs: Object) -> tuple[str | None, str | None, bool]:
+    """Name and key of the ConfigMap that is mounted where ``-conf`` points, and whether it is by a subPath."""
     arguments = [*runs.get("command", []), *runs.get("args", [])]
     path = next((arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word.lstrip("-") == "conf"), "Corefile")
     folder, _slash, file = path.rpartition("/")
@@ -93,8 +94,8 @@ def _corefile_source(template: Object, runs: Object) -> tuple[str | None, str | 
             continue
         items = {item["path"]: item["key"] for item in source.get("items") or []}
         file = mount.get("subPath") or file
-        return source["name"], items.get(file, file)
-    return None, None
+        return source["name"], items.get(file, file), bool(mount.get("subPath"))
+    return None, None, False
 
 
 def crd_state(crd: Object | None) -> dict[str, t.Any]:

@@ -133,7 +133,7 @@ member:
     coredns:
       description:
         - C(namespace), C(deployment), C(container), C(image), C(version), C(service_account), C(configmap), C(key),
-          C(replicas), C(paused), C(selector), C(rolled_out), C(original_image), C(annotated) and C(unfinished) (whether a run that was
+          C(sub_path), C(replicas), C(paused), C(selector), C(rolled_out), C(original_image), C(annotated) and C(unfinished) (whether a run that was
           killed left an exchange of pods half done);
           V(null) where the Deployment does not exist.
       type: dict

@@ -90,7 +90,8 @@ def operated(reconcile: t.Callable[[], None]) -> t.Iterator[None]:
             try:
                 reconcile()
             except client.ApiException as error:
-                if error.status != 409:
+                # what came in between is seen the next time
+                if error.status not in (404, 409):
                     failed.append(error)
                     return
 

@@ -116,6 +116,13 @@ FAULTS: dict[str, Fault] = {
         numbers="F38",
     ),
     "no-reload": Fault("done", corefile=STOCK.replace("    reload 2s 1s\n", ""), numbers="F41"),
+    "sub-path": Fault(
+        "done",
+        deployment=container(
+            volumeMounts=[{"$patch": "replace"}, {"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}]
+        ),
+        numbers="F41",
+    ),
     "one-replica": Fault("done", starts="STOCK", numbers="F42"),
     "disruption-budget": Fault("done", starts="STOCK", replicas=2, numbers="F42"),
     "autoscaler": Fault("done", starts="STOCK", replicas=2, numbers="F45"),
@@ -170,13 +177,12 @@ FAULTS: dict[str, Fault] = {
     "key-missing": Fault("refused", "does not exist", config_map={"data": {"Corefile": None, "other": STOCK}}, numbers="F40"),
     "immutable": Fault("refused", "immutable", config_map={"immutable": True}, numbers="F39"),
     "paused": Fault("refused", "paused", late_deployment={"spec": {"paused": True}}, numbers="F42"),
-    "sub-path": Fault(
+    # every pod would take it, but nobody waits that long
+    "reload-too-late": Fault(
         "restored",
         "older Corefile",
-        deployment=container(
-            volumeMounts=[{"$patch": "replace"}, {"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}]
-        ),
-        settings={"coredns_multicluster_wait_timeout": 25},
+        corefile=STOCK.replace("reload 2s 1s", "reload 1h 1m"),
+        settings={"coredns_multicluster_wait_timeout": 40},
         numbers="F41",
     ),
 }

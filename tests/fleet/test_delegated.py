@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import subprocess
 import typing as t
@@ -52,6 +53,7 @@ class Platform:
     def __init__(self, member: Member) -> None:
         self.member = member
         self.custom = client.CustomObjectsApi(member.core.api_client)
+        self.seen = ""
 
     def there(self) -> None:
         """Bring the platform's own objects."""
@@ -68,14 +70,15 @@ class Platform:
         """Take the platform's own objects away."""
 
     def reconcile(self) -> None:
-        """Give CoreDNS the Corefile that the object makes, and its pods a reason to look at it now."""
-        wanted = self.corefile()
-        if self.member.config_map()["data"] == {"Corefile": wanted}:
+        """Give CoreDNS the Corefile that the object makes, and the kubelet a reason to bring it to its pods now."""
+        seen = json.dumps([self.corefile(), self.object()], sort_keys=True)
+        if seen == self.seen:
             return
-        self.member.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": {"Corefile": wanted}})
+        self.member.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": {"Corefile": self.corefile()}})
         for pod in self.member.pods("k8s-app=kube-dns"):
-            note = {"metadata": {"annotations": {"platform.test/corefile": str(len(wanted))}}}
+            note = {"metadata": {"annotations": {"platform.test/seen": hashlib.sha256(seen.encode()).hexdigest()}}}
             self.member.core.patch_namespaced_pod(pod["metadata"]["name"], NAMESPACE, note)
+        self.seen = seen
 
 
 class Custom(Platform):
@@ -237,5 +240,45 @@ def test_there_and_back(fleet: Fleet, member2: Member, case: Case) -> None:
             wait_for("the platform's DNS does not know the zone", lambda: "NOERROR" not in member2.dig(probing, dns, NAME), 120, 1)
     result = probing.results[dns]
     print(case.name, result)
+    assert result["asked"] > 1000
+    assert result["lost"] == 0, result["losses"]
+
+
+def for_the_add_on(said: str) -> str:
+    """The Corefile that a playbook says to give to the EKS add-on; '' where it says nothing of it."""
+    line = next((line for line in said.splitlines() if "give this to the add-on" in line), "")
+    if not line:
+        return ""
+    message = json.loads("{" + line.strip() + "}")["msg"]
+    return str(json.loads(message[message.index("{") :])["corefile"])
+
+
+def test_the_eks_add_on_is_told_what_to_write(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    """The role prints the Corefile, and what serves the zone stays until the add-on has let go of it."""
+    where = ("--limit", member2.name, *TAGS, "-e", "coredns_multicluster_platform=eks", "-e", "coredns_multicluster_eks_addon=true")
+    dns = member2.service_ip()
+
+    def configure(corefile: str) -> None:
+        member2.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": {"Corefile": corefile}})
+
+    configure(STOCK)
+    with member2.probing({dns: 50}) as probing:
+        wanted = for_the_add_on(fleet.play("playbooks/site.yml", *where))
+        assert f"{ZONE}:53 {{" in wanted
+        assert member2.config_map()["data"] == {"Corefile": STOCK}
+        configure(wanted)
+        again = fleet.play("playbooks/site.yml", *where)
+        assert "changed=0 " in again, again[-2000:]
+        assert not for_the_add_on(again)
+        derived = str(member2.core.read_namespaced_service("derived-serve", "default").spec.cluster_ip)
+        wait_for("the zone is served", lambda: derived in member2.dig(probing, dns, NAME), 120, 1)
+
+        assert for_the_add_on(fleet.play("playbooks/teardown.yml", *where)) == STOCK
+        assert ours(member2)
+        assert derived in member2.dig(probing, dns, NAME)
+        configure(STOCK)
+        assert not for_the_add_on(fleet.play("playbooks/teardown.yml", *where))
+        wait_for("our own CoreDNS is gone", lambda: not ours(member2), 60)
+    result = probing.results[dns]
     assert result["asked"] > 1000
     assert result["lost"] == 0, result["losses"]

@@ -76,7 +76,7 @@ def test_a_sub_path_names_the_key():
             volumeMounts=[{"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}]
         )
     )
-    assert (found["configmap"], found["key"]) == ("coredns", "Corefile")
+    assert (found["configmap"], found["key"], found["sub_path"]) == ("coredns", "Corefile", True)
 
 
 def test_a_corefile_from_elsewhere_is_a_problem():
