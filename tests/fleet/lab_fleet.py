@@ -28,6 +28,30 @@ ENVIRONMENT = {
 }
 # Where the prober's binary lies in the node: kind nodes are containers, and copying a file into one needs no image.
 NODE_FOLDER = "/opt/clusterset-tests"
+KUBEADM_COREFILE = """\
+.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    reload
+    loadbalance
+}
+"""
 
 
 def wait_for(what: str, check: t.Callable[[], t.Any], seconds: float = 120, pause: float = 0.2) -> t.Any:

@@ -22,35 +22,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lab_fleet import CHECKOUT, ENVIRONMENT, LAB, Fleet, Member
+from lab_fleet import CHECKOUT, ENVIRONMENT, KUBEADM_COREFILE, LAB, Fleet, Member
 
 pytestmark = pytest.mark.long
 
-STOCK = """\
-.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30 {
-       disable success cluster.local
-       disable denial cluster.local
-    }
-    reload 2s 1s
-    loadbalance
-}
-"""
 # kubeadm's but for `reload`, which looks more often, so that the tests wait less.
+STOCK = KUBEADM_COREFILE.replace("    reload\n", "    reload 2s 1s\n")
 LABEL = "clusterset-fault"
 
 

@@ -19,31 +19,12 @@ import pytest
 import yaml
 from kubernetes import client
 from lab_fleet import ENVIRONMENT, Fleet, Member, wait_for
-from managed import DEFINITIONS, HELM, NAMESPACE, chart, operated
+from managed import CHART, DEFINITIONS, HELM, NAMESPACE, chart, operated
 
 pytestmark = pytest.mark.long
 
 TAGS = ("--tags", "coredns_multicluster")
 ZONE, NAME, OURS = "clusterset.local", "serve.default.svc.clusterset.local", "clusterset-dns"
-CHART = [
-    {
-        "zones": [{"zone": "."}],
-        "port": 53,
-        "plugins": [
-            {"name": "errors"},
-            {"name": "health", "configBlock": "lameduck 5s"},
-            {"name": "ready"},
-            {
-                "name": "kubernetes",
-                "parameters": "cluster.local in-addr.arpa ip6.arpa",
-                "configBlock": "pods insecure\nfallthrough in-addr.arpa ip6.arpa\nttl 30",
-            },
-            {"name": "prometheus", "parameters": "0.0.0.0:9153"},
-            {"name": "forward", "parameters": ". /etc/resolv.conf"},
-            {"name": "reload", "parameters": "2s 1s"},
-        ],
-    }
-]
 STOCK = chart(CHART)
 
 

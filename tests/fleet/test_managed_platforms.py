@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 import yaml
 from kubernetes import client, config
-from lab_fleet import CHECKOUT, wait_for
-from managed import DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, operated
+from lab_fleet import CHECKOUT, KUBEADM_COREFILE, wait_for
+from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, operated
 
 sys.path.append(str(CHECKOUT / "benchmarks"))
 from apiservers import ApiServer
@@ -30,26 +30,6 @@ pytestmark = pytest.mark.long
 
 ZONE = "clusterset.local"
 ADDRESS, OTHER = "10.96.77.3", "10.96.77.4"
-STOCK = """\
-.:53 {
-    errors
-    health {
-        lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-        pods insecure
-        fallthrough in-addr.arpa ip6.arpa
-        ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf
-    cache 30
-    loop
-    reload
-    loadbalance
-}
-"""
 
 
 class Platform:
@@ -152,7 +132,7 @@ def test_an_edit_of_corefile_is_undone_and_one_of_coredns_custom_is_not(platform
     """k3s and AKS: ConfigMap coredns is rewritten, and imports the keys of coredns-custom."""
     options = {"zone": ZONE, "mode": "forward", "forward_to": [ADDRESS]}
     own = {"name": "coredns-custom", "key": "clusterset.server", "create": True}
-    stock = {"Corefile": STOCK + "import /etc/coredns/custom/*.server\n"}
+    stock = {"Corefile": KUBEADM_COREFILE + "import /etc/coredns/custom/*.server\n"}
     platform.put("coredns", stock)
     platform.put("coredns-custom", {"acme.server": "acme.test:53 {\n    forward . 1.2.3.4\n}\n"})
 
@@ -186,19 +166,19 @@ def test_the_eks_add_on_gets_a_text(platform: Platform, collections: Path) -> No
     values: dict[str, str] = {}
 
     def add_on() -> None:
-        platform.put("coredns", {"Corefile": values.get("corefile", STOCK)})
+        platform.put("coredns", {"Corefile": values.get("corefile", KUBEADM_COREFILE)})
 
     options = {"zone": ZONE, "mode": "forward", "forward_to": [ADDRESS]}
     add_on()
     with operated(add_on):
         text = platform.run(collections, "corefile", **options, _ansible_check_mode=True)
         assert text["changed"]
-        assert platform.data("coredns")["Corefile"] == STOCK
+        assert platform.data("coredns")["Corefile"] == KUBEADM_COREFILE
         values["corefile"] = text["corefile"]
         wait_for("the add-on has taken it", lambda: ZONE in platform.data("coredns")["Corefile"], 30)
         assert not platform.run(collections, "corefile", **options)["changed"]
         back = platform.run(collections, "corefile", zone=ZONE, state="absent", _ansible_check_mode=True)
-        assert back["corefile"] == STOCK
+        assert back["corefile"] == KUBEADM_COREFILE
 
 
 def delegate(platform: Platform, collections: Path, place: str, read: t.Callable[[], t.Any], rendered: t.Callable[[], str]) -> None:
@@ -246,19 +226,6 @@ def test_gke(platform: Platform, collections: Path, stubs: str | None) -> None:
         delegate(platform, collections, "stub_domains", lambda: platform.core.read_namespaced_config_map("kube-dns", NAMESPACE), rendered)
 
 
-CHART = [
-    {
-        "zones": [{"zone": "."}],
-        "port": 53,
-        "plugins": [
-            {"name": "errors"},
-            {"name": "health", "configBlock": "lameduck 5s"},
-            {"name": "kubernetes", "parameters": "cluster.local in-addr.arpa ip6.arpa", "configBlock": "pods insecure\nttl 30"},
-            {"name": "forward", "parameters": ". /etc/resolv.conf"},
-            {"name": "reload"},
-        ],
-    }
-]
 OWN = "# ours\nservers:\n  - zones: [{zone: .}]\n    port: 53\n    plugins:\n      - name: kubernetes\n        parameters: cluster.local\n"
 
 
