@@ -35,7 +35,7 @@ demo: lab ## The fleet, a workload, one name for it everywhere: ends with a tabl
 	@ansible-playbook -i .lab/inventory.yml playbooks/site.yml -e dns_verify_json=$(CURDIR)/.lab/demo.json
 
 .PHONY: test
-test: venv ## What a change must pass (STEPS="lint unit" for some of it, STEPS=all with the long ones)
+test: venv ## What a change must pass (STEPS="lint unit" for some of it, STEPS=all with what takes long)
 	@python tests/run.py $(STEPS)
 
 .PHONY: lint unit sanity molecule fleet faults
