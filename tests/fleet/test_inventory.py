@@ -81,5 +81,13 @@ def recap(said: str) -> list[str]:
 
 @pytest.mark.parametrize("inventory", ["proxy"], indirect=True)
 def test_every_role_works_through_karmadas_proxy(fleet: Fleet, inventory: Path, site: None) -> None:
+    """There, nothing to do, back and there again, image, rollout and all."""
     said = fleet.play("playbooks/site.yml", inventory=inventory)
     assert all(" changed=0 " in line for line in recap(said)), said[-3000:]
+    predicted = fleet.play("playbooks/teardown.yml", "--check", inventory=inventory)
+    assert all(" changed=0 " not in line for line in recap(predicted)), predicted[-3000:]
+    fleet.play("playbooks/teardown.yml", inventory=inventory)
+    again = fleet.play("playbooks/teardown.yml", inventory=inventory)
+    assert all(" changed=0 " in line for line in recap(again)), again[-3000:]
+    said = fleet.play("playbooks/site.yml", inventory=inventory)
+    assert "all right" in said
