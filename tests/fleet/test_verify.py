@@ -91,7 +91,6 @@ def verified(member: Member, folder: Path) -> tuple[dict[tuple[str, str], dict[s
     shared = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-        "clusterset_members": "all",
         "clusterset_kubeconfig": str(LAB / "kubeconfig" / f"{member.name}.yaml"),
         "clusterset_services": SERVICES,
         "dns_verify_label_selector": "app=verify-{{ inventory_hostname }}",
@@ -99,7 +98,7 @@ def verified(member: Member, folder: Path) -> tuple[dict[tuple[str, str], dict[s
         "dns_verify_json": str(report),
         "dns_verify_junit": str(junit),
     }
-    inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": dict.fromkeys(SERVERS)}}))
+    inventory.write_text(yaml.safe_dump({"karmada_members": {"vars": shared, "hosts": dict.fromkeys(SERVERS)}}))
     command = Fleet.command("playbooks/verify.yml", inventory=inventory)
     ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ran.returncode != 0
