@@ -105,9 +105,15 @@ def test_a_member_that_is_down_is_named_and_the_others_go_on(fleet: Fleet) -> No
     try:
         command = fleet.command("playbooks/site.yml")
         ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        command = fleet.command("playbooks/teardown.yml", "--check")
+        back = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     finally:
         subprocess.run(["docker", "unpause", f"{down}-control-plane"], check=True, capture_output=True)
-    recap = {line.split()[0]: line for line in ran.stdout[ran.stdout.rindex("PLAY RECAP") :].splitlines() if " : " in line}
+
+    def recap_of(said: str) -> dict[str, str]:
+        return {line.split()[0]: line for line in said[said.rindex("PLAY RECAP") :].splitlines() if " : " in line}
+
+    recap = recap_of(ran.stdout)
     assert ran.returncode != 0
     assert "failed=1" in recap[down]
     assert f"{down}: the API server" in ran.stdout
@@ -115,3 +121,9 @@ def test_a_member_that_is_down_is_named_and_the_others_go_on(fleet: Fleet) -> No
         assert "failed=0" in recap[name], ran.stdout[-4000:]
     # The table of the whole fleet has the member that is down as what is not right in it, and nothing else.
     assert f"1 not right, in {down}." in ran.stdout
+
+    recap = recap_of(back.stdout)
+    assert back.returncode != 0
+    for name in others:
+        assert "failed=0" in recap[name], back.stdout[-4000:]
+    assert f"The control plane is left as it is, because CoreDNS was not given back in {down}." in back.stdout
