@@ -253,9 +253,10 @@ class Cluster:
 
     def delete(self, path: str, *, dry_run: bool = False, missing_ok: bool = True) -> dict[str, t.Any] | None:
         """DELETE an object; None where there was none and ``missing_ok``."""
-        query = {"dryRun": "All"} if dry_run else {}
+        # An API server does not look at the query of a DELETE that has a body (apiserver/pkg/endpoints/handlers/delete.go).
+        options = {"propagationPolicy": "Background", **({"dryRun": ["All"]} if dry_run else {})}
         try:
-            return self._request("DELETE", path, query=query, body={"propagationPolicy": "Background"})
+            return self._request("DELETE", path, body=options)
         except ApiError as error:
             if missing_ok and error.status == http.client.NOT_FOUND:
                 return None

@@ -127,3 +127,14 @@ def test_a_member_that_is_down_is_named_and_the_others_go_on(fleet: Fleet) -> No
     for name in others:
         assert "failed=0" in recap[name], back.stdout[-4000:]
     assert f"The control plane is left as it is, because CoreDNS was not given back in {down}." in back.stdout
+
+
+def test_check_mode_of_the_way_back(fleet: Fleet) -> None:
+    """What would be taken away is told, and stays."""
+    fleet.play("playbooks/site.yml")
+    before = settled(fleet)
+    said = fleet.play("playbooks/teardown.yml", "--check", "--diff")
+    assert all_versions(fleet) == before
+    assert said.count("failed=0") == 1 + len(fleet.names)
+    assert "changed=0 " not in said[said.rindex("PLAY RECAP") :]
+    assert "-clusterset.local:53 {" in said

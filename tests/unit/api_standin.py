@@ -126,6 +126,9 @@ class ApiStandIn:
                 query = {key: values[0] for key, values in parse_qs(parts.query).items()}
                 size = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(size)) if size else {}
+                if self.command == "DELETE" and body:
+                    # as an API server, which does not look at the query then
+                    query = {"dryRun": "All"} if body.get("dryRun") == ["All"] else {}
                 standin.log.append((self.command, parts.path, query))
                 time.sleep(standin.delay)
                 for fault in standin.faults:
