@@ -116,7 +116,7 @@ def test_every_cause_is_said_in_words(member2: Member, causes: client.CustomObje
         ("right", "without-ports"): ("nxdomain", "has no ports"),
         ("right", "without-ips"): ("nodata", "has no ips"),
         ("right", "kubernetes.default.svc.cluster.local"): ("ok", ""),
-        ("no-rights", "good"): ("servfail", "may not"),
+        ("no-rights", "good"): ("servfail", "RBAC does not let"),
         ("not-served", "dns-version.clusterset.local"): ("refused", ""),
         ("upstream", "dns-version.clusterset.local"): ("upstream", ""),
         ("cached", "good"): ("ok", ""),
