@@ -54,6 +54,8 @@ _SECRETS = {
     "api_key", "password", "proxy_basic_auth", "basic_auth",
     "token", "client-key-data", "client-certificate-data", "access-token", "id-token", "refresh-token", "client-secret",
 }  # fmt: skip
+# What a subresource such as Karmada's proxy says to every request with dryRun (apiserver/pkg/endpoints/handlers/rest.go, ConnectResource).
+_NO_DRY_RUN = "dryRun is not supported"
 # The longest that one Retry-After is obeyed, in seconds: a server that asks for more is reported instead of waited for.
 _LONGEST_PAUSE = 15.0
 
@@ -149,6 +151,9 @@ class Cluster:
         self.deadline = deadline
         self.requests = 0
         self.writes = 0
+        # A sentence, once a dry run turned out to be impossible.
+        self.unproven = ""
+        self._warn: t.Callable[[str], None] | None = None
         self._auth = {key: auth.get(key) if auth.get(key) is not None else _from_environment(key) for key in AUTH_ARG_SPEC}
         self._throttle = _Throttle(qps, in_flight)
         self._configuration = self._configure()
@@ -166,10 +171,12 @@ class Cluster:
         kubeconfig = module.params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
         guess = module.params.get("context") or (os.path.basename(kubeconfig) if isinstance(kubeconfig, str) else None)
         try:
-            return cls(name or guess or module.params.get("host") or "the cluster", module.params, **limits)
+            cluster = cls(name or guess or module.params.get("host") or "the cluster", module.params, **limits)
         except ApiError as error:
             module.fail_json(msg=str(error))
             raise AssertionError("fail_json returned") from error
+        cluster._warn = module.warn
+        return cluster
 
     @staticmethod
     def require_library(module: AnsibleModule) -> None:
@@ -229,11 +236,11 @@ class Cluster:
 
     def create(self, path: str, body: t.Mapping[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
         """POST an object to its collection's path."""
-        return self._request("POST", path, query=_write_query(dry_run), body=body)
+        return self._write("POST", path, body, dry_run)
 
     def replace(self, path: str, body: t.Mapping[str, t.Any], *, dry_run: bool = False) -> dict[str, t.Any]:
         """PUT an object; a ``metadata.resourceVersion`` in it makes the server refuse (409) if it changed meanwhile."""
-        return self._request("PUT", path, query=_write_query(dry_run), body=body)
+        return self._write("PUT", path, body, dry_run)
 
     def patch(
         self,
@@ -246,10 +253,24 @@ class Cluster:
         force: bool = False,
     ) -> dict[str, t.Any]:
         """PATCH an object. ``kind`` is ``merge``, ``json``, ``strategic`` or ``apply`` (server-side apply, ``force`` takes over fields)."""
-        query = _write_query(dry_run, field_manager)
-        if kind == "apply" and force:
-            query["force"] = "true"
-        return self._request("PATCH", path, query=query, body=body, content_type=_PATCH_TYPES[kind])
+        query = {"fieldManager": field_manager, "force": "true" if kind == "apply" and force else ""}
+        return self._write("PATCH", path, body, dry_run, query=query, content_type=_PATCH_TYPES[kind])
+
+    def _write(self, verb: str, path: str, body: t.Any, dry_run: bool, **options: t.Any) -> dict[str, t.Any]:
+        """Send a write. Where a dry run cannot be, what was to be written is taken for the answer, and :attr:`unproven` says so."""
+        query = {"fieldManager": FIELD_MANAGER, **options.pop("query", {}), "dryRun": "All" if dry_run else ""}
+        if not (dry_run and self.unproven):
+            try:
+                return self._request(verb, path, query=query, body=body, **options)
+            except ApiError as error:
+                if not dry_run or _NO_DRY_RUN not in str(error):
+                    raise
+            self.unproven = (
+                f"{self.name}: Karmada's proxy passes no dry run on, so the API server was not asked whether it would accept what is predicted."
+            )
+            if self._warn:
+                self._warn(self.unproven)
+        return body if isinstance(body, dict) else {}
 
     def delete(self, path: str, *, dry_run: bool = False, missing_ok: bool = True) -> dict[str, t.Any] | None:
         """DELETE an object; None where there was none and ``missing_ok``."""
@@ -514,13 +535,6 @@ def _from_environment(option: str) -> t.Any:
     if kind == "bool":
         return value.lower() not in ("0", "false", "no")
     return [part for part in value.split(",") if part] if kind == "list" else value
-
-
-def _write_query(dry_run: bool, field_manager: str = FIELD_MANAGER) -> dict[str, str]:
-    query = {"fieldManager": field_manager}
-    if dry_run:
-        query["dryRun"] = "All"
-    return query
 
 
 def _pause(answer: t.Any, attempt: int) -> float | None:

@@ -202,7 +202,7 @@ def finish(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoReturn:
             "writes": sum(cluster.writes for cluster in fleet.clusters.values()),
         },
     }
-    for sentence in remarks(sorted(rows)):
+    for sentence in [*remarks(sorted(rows)), *filter(None, (cluster.unproven for cluster in fleet.clusters.values()))]:
         module.warn(sentence)
     if module._diff:
         result["diff"] = {"prepared": row_lines(sorted(rows)) + slice_lines(slices)}
