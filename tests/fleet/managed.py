@@ -124,4 +124,4 @@ def operated(reconcile: t.Callable[[], None]) -> t.Iterator[None]:
     finally:
         over.set()
         thread.join()
-    assert not failed, failed
+    assert not failed, str(failed[0])

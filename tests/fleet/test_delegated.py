@@ -32,8 +32,9 @@ class Platform:
     """A member's DNS in the hands of a platform: what it makes its Corefile of, and the Corefile that it makes."""
 
     def __init__(self, member: Member) -> None:
-        self.member = member
-        self.custom = client.CustomObjectsApi(member.core.api_client)
+        # a client of its own: `exec` has all others of the same client wait for WebSockets
+        self.member = Member(member.name, member.toolbox)
+        self.custom = client.CustomObjectsApi(self.member.core.api_client)
         self.seen = ""
 
     def there(self) -> None:
