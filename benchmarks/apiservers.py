@@ -38,10 +38,16 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed bench leaves nothing that runs
 
 
+# Below those that Linux gives to outgoing connections, and none twice: an API server whose etcd found its port taken talks to another's.
+_PORTS = iter(range(20000, 32000))
+
+
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    for port in _PORTS:
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port from 20000 to 31999 is free")
 
 
 class ApiServer:
