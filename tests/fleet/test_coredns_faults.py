@@ -177,6 +177,8 @@ def images(fleet: Fleet, member2: Member, site: None, tmp_path_factory: pytest.T
     subprocess.run(["docker", "build", "-q", "-t", name, str(folder)], env={**ENVIRONMENT, "DOCKER_BUILDKIT": "0"}, check=True, capture_output=True)
     kind = fleet.inventory["all"]["vars"]["coredns_publish_kind_binary"]
     subprocess.run([kind, "load", "docker-image", name, "--name", member2.name], check=True, capture_output=True)
+    # other tests may have torn it down since `site`
+    fleet.play("playbooks/site.yml")
     annotations = member2.deployment()["metadata"]["annotations"]
     return {
         "OURS": annotations["clusterset.dns/image"],
