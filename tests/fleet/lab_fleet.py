@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import subprocess
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -64,6 +65,31 @@ def wait_for(what: str, check: t.Callable[[], t.Any], seconds: float = 120, paus
     raise AssertionError(f"{what}: not within {seconds:g} s")
 
 
+@contextlib.contextmanager
+def repeated(call: t.Callable[[], t.Any], every: float = 0.1) -> t.Iterator[None]:
+    """With ``call`` made over and over beside the block, as by an operator; what comes in its way is left to the next time."""
+    over = threading.Event()
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        while not over.wait(every):
+            try:
+                call()
+            except client.ApiException as error:
+                if error.status not in (404, 409):
+                    failed.append(error)
+                    return
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert not failed, str(failed[0])
+
+
 @dataclasses.dataclass
 class Probing:
     """A prober under way; once it has been stopped ``results`` has for each server ``{asked, lost, seconds, losses}``."""
@@ -105,6 +131,13 @@ class Member:
     def pods(self, selector: str) -> list[dict[str, t.Any]]:
         found = self.core.list_namespaced_pod("kube-system", label_selector=selector)
         return [pod for pod in self.raw(found)["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def rolled_out(self) -> bool:
+        """Whether CoreDNS's Deployment has nothing but pods of its present template, all available."""
+        deployment = self.deployment()
+        status = deployment["status"]
+        counts = {status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
+        return status["observedGeneration"] == deployment["metadata"]["generation"] and counts == {deployment["spec"]["replicas"]}
 
     def service_ip(self, name: str = "kube-dns") -> str:
         return str(self.core.read_namespaced_service(name, "kube-system").spec.cluster_ip)

@@ -7,11 +7,7 @@ The CustomResourceDefinitions are minimal ones of our own, with the fields that 
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import typing as t
-
-from kubernetes import client
 
 NAMESPACE = "kube-system"
 
@@ -99,29 +95,3 @@ def chart(servers: list[dict[str, t.Any]]) -> str:
             text += f" {{\n{inside}    }}\n" if inside else "\n"
         text += "}\n"
     return text
-
-
-@contextlib.contextmanager
-def operated(reconcile: t.Callable[[], None]) -> t.Iterator[None]:
-    """With the platform's operator imitated: ``reconcile`` is called over and over."""
-    over = threading.Event()
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        while not over.wait(0.1):
-            try:
-                reconcile()
-            except client.ApiException as error:
-                # what came in between is seen the next time
-                if error.status not in (404, 409):
-                    failed.append(error)
-                    return
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-    assert not failed, str(failed[0])

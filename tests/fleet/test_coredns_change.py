@@ -125,14 +125,7 @@ def upgrade(member: Member, corefile: str, image: str) -> None:
     for key in ours:
         del deployment.metadata.annotations[key]
     member.apps.replace_namespaced_deployment("coredns", "kube-system", deployment)
-    wait_for("the upgrade has rolled out", lambda: rolled_out(member), 180)
-
-
-def rolled_out(member: Member) -> bool:
-    deployment = member.deployment()
-    status = deployment["status"]
-    counts = {status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
-    return status["observedGeneration"] == deployment["metadata"]["generation"] and counts == {deployment["spec"]["replicas"]}
+    wait_for("the upgrade has rolled out", member.rolled_out, 180)
 
 
 @pytest.mark.long

@@ -15,14 +15,13 @@ import dataclasses
 import itertools
 import json
 import subprocess
-import threading
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
-from lab_fleet import CHECKOUT, ENVIRONMENT, KUBEADM_COREFILE, LAB, Fleet, Member
+from lab_fleet import CHECKOUT, ENVIRONMENT, KUBEADM_COREFILE, LAB, Fleet, Member, repeated
 
 pytestmark = pytest.mark.long
 
@@ -216,22 +215,16 @@ def run(inventory: Path, stage: str) -> dict[str, str]:
 @contextlib.contextmanager
 def scaling(member: Member) -> t.Iterator[None]:
     """An autoscaler that cannot make up its mind."""
-    over = threading.Event()
 
-    def scale() -> None:
-        for replicas in itertools.cycle((3, 2)):
-            if over.wait(4):
-                return
-            member.apps.patch_namespaced_deployment_scale("fault-autoscaler", "kube-system", {"spec": {"replicas": replicas}})
+    def scale(replicas: int) -> None:
+        member.apps.patch_namespaced_deployment_scale("fault-autoscaler", "kube-system", {"spec": {"replicas": replicas}})
 
-    thread = threading.Thread(target=scale)
-    thread.start()
+    wanted = itertools.cycle((3, 2))
     try:
-        yield
+        with repeated(lambda: scale(next(wanted)), every=4):
+            yield
     finally:
-        over.set()
-        thread.join()
-        member.apps.patch_namespaced_deployment_scale("fault-autoscaler", "kube-system", {"spec": {"replicas": 2}})
+        scale(2)
 
 
 @pytest.fixture(scope="module")

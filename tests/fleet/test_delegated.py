@@ -9,7 +9,6 @@ operator and makes the Corefile of the platform's object.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import subprocess
@@ -18,8 +17,8 @@ import typing as t
 import pytest
 import yaml
 from kubernetes import client
-from lab_fleet import ENVIRONMENT, Fleet, Member, wait_for
-from managed import CHART, DEFINITIONS, HELM, NAMESPACE, chart, operated
+from lab_fleet import ENVIRONMENT, Fleet, Member, repeated, wait_for
+from managed import CHART, DEFINITIONS, HELM, NAMESPACE, chart
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +30,8 @@ STOCK = chart(CHART)
 class Platform:
     """A member's DNS in the hands of a platform: what it makes its Corefile of, and the Corefile that it makes."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, name: str, member: Member) -> None:
+        self.name = name
         # a client of its own: `exec` has all others of the same client wait for WebSockets
         self.member = Member(member.name, member.toolbox)
         self.custom = client.CustomObjectsApi(self.member.core.api_client)
@@ -145,20 +145,6 @@ def undefine(member: Member, definition: dict[str, t.Any]) -> None:
     wait_for(f"{name} is gone", lambda: name not in {one.metadata.name for one in definitions.list_custom_resource_definition().items}, 60)
 
 
-@dataclasses.dataclass
-class Case:
-    name: str
-    platform: Platform
-
-
-def rolled_out(member: Member) -> bool:
-    deployment = member.deployment()
-    status, wanted = deployment["status"], deployment["spec"]["replicas"]
-    return status["observedGeneration"] == deployment["metadata"]["generation"] and all(
-        status.get(key) == wanted for key in ("replicas", "updatedReplicas", "availableReplicas")
-    )
-
-
 @pytest.fixture(scope="module")
 def stock(fleet: Fleet, member2: Member, site: None) -> t.Iterator[dict[str, t.Any]]:
     """The member's CoreDNS as kind made it, which is what is there at the end again."""
@@ -169,23 +155,23 @@ def stock(fleet: Fleet, member2: Member, site: None) -> t.Iterator[dict[str, t.A
     container = {"name": "coredns", "volumeMounts": [mount]}
     template = {"spec": {"volumes": [volume], "containers": [container]}}
     member2.apps.patch_namespaced_deployment("coredns", NAMESPACE, {"spec": {"template": template}})
-    wait_for("CoreDNS has the volume", lambda: rolled_out(member2), 120)
+    wait_for("CoreDNS has the volume", member2.rolled_out, 120)
     yield stock
     member2.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": stock["data"]})
     deployment = member2.apps.read_namespaced_deployment("coredns", NAMESPACE)
     deployment.spec = stock["spec"]
     member2.apps.replace_namespaced_deployment("coredns", NAMESPACE, deployment)
-    wait_for("CoreDNS is as it was", lambda: rolled_out(member2), 120)
+    wait_for("CoreDNS is as it was", member2.rolled_out, 120)
     fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
 
 
 @pytest.fixture(params=PLATFORMS)
-def case(request: pytest.FixtureRequest, member2: Member, stock: dict[str, t.Any]) -> t.Iterator[Case]:
-    platform = PLATFORMS[request.param](member2)
+def platform(request: pytest.FixtureRequest, member2: Member, stock: dict[str, t.Any]) -> t.Iterator[Platform]:
+    platform = PLATFORMS[request.param](request.param, member2)
     platform.gone()
     platform.there()
     member2.core.patch_namespaced_config_map("coredns", NAMESPACE, {"data": {"Corefile": STOCK}})
-    yield Case(request.param, platform)
+    yield platform
     platform.gone()
 
 
@@ -194,10 +180,10 @@ def ours(member: Member) -> list[str]:
     return [one.metadata.name for one in found]
 
 
-def test_there_and_back(fleet: Fleet, member2: Member, case: Case) -> None:
+def test_there_and_back(fleet: Fleet, member2: Member, platform: Platform) -> None:
     """Undone where the platform does not take it; there where it does; and back."""
-    platform, before = case.platform, case.platform.object()
-    where = ("--limit", member2.name, *TAGS, "-e", f"coredns_multicluster_platform={case.name}")
+    before = platform.object()
+    where = ("--limit", member2.name, *TAGS, "-e", f"coredns_multicluster_platform={platform.name}")
     dns = member2.service_ip()
     with member2.probing({dns: 50}) as probing:
         command = fleet.command("playbooks/site.yml", *where, "-e", "coredns_multicluster_wait_timeout=30")
@@ -207,7 +193,7 @@ def test_there_and_back(fleet: Fleet, member2: Member, case: Case) -> None:
         assert platform.object() == before
         assert not ours(member2)
 
-        with operated(platform.reconcile):
+        with repeated(platform.reconcile):
             said = fleet.play("playbooks/site.yml", *where)
             assert "mode forward, because" in said
             wanted = str(member2.core.read_namespaced_service("derived-serve", "default").spec.cluster_ip)
@@ -221,7 +207,7 @@ def test_there_and_back(fleet: Fleet, member2: Member, case: Case) -> None:
             assert not ours(member2)
             wait_for("the platform's DNS does not know the zone", lambda: "NOERROR" not in member2.dig(probing, dns, NAME), 120, 1)
     result = probing.results[dns]
-    print(case.name, result)
+    print(platform.name, result)
     assert result["asked"] > 1000
     assert result["lost"] == 0, result["losses"]
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 import yaml
 from kubernetes import client, config
-from lab_fleet import CHECKOUT, KUBEADM_COREFILE, wait_for
-from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, operated
+from lab_fleet import CHECKOUT, KUBEADM_COREFILE, repeated, wait_for
+from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart
 
 sys.path.append(str(CHECKOUT / "benchmarks"))
 from apiservers import ApiServer
@@ -140,7 +140,7 @@ def test_an_edit_of_corefile_is_undone_and_one_of_coredns_custom_is_not(platform
         return platform.core.read_namespaced_config_map("coredns-custom", NAMESPACE)
 
     before = platform.whole(read)
-    with operated(lambda: platform.put("coredns", stock)):
+    with repeated(lambda: platform.put("coredns", stock)):
         edited = platform.run(collections, "corefile", **options, imports={})
         assert edited["changed"]
         wait_for("the platform has put its own Corefile back", lambda: platform.data("coredns") == stock, 30)
@@ -170,7 +170,7 @@ def test_the_eks_add_on_gets_a_text(platform: Platform, collections: Path) -> No
 
     options = {"zone": ZONE, "mode": "forward", "forward_to": [ADDRESS]}
     add_on()
-    with operated(add_on):
+    with repeated(add_on):
         text = platform.run(collections, "corefile", **options, _ansible_check_mode=True)
         assert text["changed"]
         assert platform.data("coredns")["Corefile"] == KUBEADM_COREFILE
@@ -222,7 +222,7 @@ def test_gke(platform: Platform, collections: Path, stubs: str | None) -> None:
         if not platform.core.list_namespaced_config_map(NAMESPACE, field_selector="metadata.name=kube-dns").items:
             platform.put("kube-dns", {})
 
-    with operated(addon_manager):
+    with repeated(addon_manager):
         delegate(platform, collections, "stub_domains", lambda: platform.core.read_namespaced_config_map("kube-dns", NAMESPACE), rendered)
 
 
@@ -248,7 +248,7 @@ def test_rke2(platform: Platform, collections: Path, values: str | None) -> None
         platform.put("rke2-coredns-rke2-coredns", {"Corefile": chart(given.get("servers") or CHART)})
 
     helm_controller()
-    with operated(helm_controller):
+    with repeated(helm_controller):
         delegate(platform, collections, "helm", read, lambda: platform.data("rke2-coredns-rke2-coredns")["Corefile"])
 
 
@@ -274,7 +274,7 @@ def test_openshift(platform: Platform, collections: Path, servers: list[dict[str
         platform.put("dns-default", {"Corefile": text + ".:5353 {\n    kubernetes cluster.local\n}\n"}, "openshift-dns")
 
     operator()
-    with operated(operator):
+    with repeated(operator):
         delegate(platform, collections, "operator", read, lambda: platform.data("dns-default", "openshift-dns")["Corefile"])
 
 

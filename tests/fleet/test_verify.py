@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import typing as t
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from kubernetes import client
-from lab_fleet import ENVIRONMENT, LAB, Fleet, Member
+from lab_fleet import ENVIRONMENT, LAB, Fleet, Member, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -66,8 +67,17 @@ def causes(fleet: Fleet, member2: Member, site: None) -> t.Iterator[client.Custo
     account = {"spec": {"template": {"spec": {"serviceAccountName": LABEL}}}}
     member2.apps.patch_namespaced_deployment("verify-no-rights", "kube-system", account)
     member2.coredns_ready(LABEL)
+    # It never gets ready, and opens its port late.
+    wait_for("CoreDNS without rights has started", lambda: all(started(member2, pod) for pod in member2.pods("app=verify-no-rights")), 60)
     yield imports
     remove(member2, rights)
+
+
+def started(member: Member, pod: dict[str, t.Any]) -> bool:
+    """Whether the CoreDNS in a pod has opened its ports, after which it logs its name and version."""
+    with contextlib.suppress(client.ApiException):
+        return "CoreDNS-" in member.core.read_namespaced_pod_log(pod["metadata"]["name"], "kube-system")
+    return False
 
 
 def remove(member: Member, rights: client.RbacAuthorizationV1Api) -> None:
