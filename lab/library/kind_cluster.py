@@ -59,9 +59,21 @@ def load_image(image: str, archive: str | None) -> str:
     return f"loaded {image}"
 
 
+def vacate(network: str, address: str) -> None:
+    """Stop the node that came back with another's address; it is started with its own in its turn.
+
+    A daemon that was killed starts the nodes by itself when it is back, in any order, and hands out addresses anew.
+    """
+    found = json.loads(run("docker", "network", "inspect", network).stdout)[0]["Containers"]
+    for container, one in found.items():
+        if one["IPv4Address"].partition("/")[0] == address:
+            run("docker", "stop", "--time", "2", container)
+
+
 def start(node: Node, network: str, address: str) -> None:
     """Start a stopped node with the address that certificates and Karmada know it by."""
     if address:
+        vacate(network, address)
         run("docker", "network", "disconnect", "--force", network, node.container, check=False)
         run("docker", "network", "connect", "--ip", address, network, node.container)
     run("docker", "start", node.container)
