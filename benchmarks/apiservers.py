@@ -124,9 +124,11 @@ class ApiServer:
         raise RuntimeError(f"kube-apiserver does not get ready, see {self.folder}:\n{(self.folder / 'log').read_text()[-2000:]}")
 
     def stop(self) -> None:
-        for process in reversed(self._processes):
-            process.terminate()
+        # kube-apiserver keeps nothing itself, and would wait for requests that its etcd does not answer any more.
+        for apiserver in self._processes[1:]:
+            apiserver.kill()
         for process in self._processes:
+            process.terminate()
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:

@@ -128,8 +128,8 @@ class Member:
             "annotations": [{key: value for key, value in one.items() if "/revision" not in key} for one in annotations],
         }
 
-    def pods(self, selector: str) -> list[dict[str, t.Any]]:
-        found = self.core.list_namespaced_pod("kube-system", label_selector=selector)
+    def pods(self, selector: str, namespace: str = "kube-system") -> list[dict[str, t.Any]]:
+        found = self.core.list_namespaced_pod(namespace, label_selector=selector)
         return [pod for pod in self.raw(found)["items"] if "deletionTimestamp" not in pod["metadata"]]
 
     def rolled_out(self) -> bool:
@@ -139,8 +139,8 @@ class Member:
         counts = {status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
         return status["observedGeneration"] == deployment["metadata"]["generation"] and counts == {deployment["spec"]["replicas"]}
 
-    def service_ip(self, name: str = "kube-dns") -> str:
-        return str(self.core.read_namespaced_service(name, "kube-system").spec.cluster_ip)
+    def service_ip(self, name: str = "kube-dns", namespace: str = "kube-system") -> str:
+        return str(self.core.read_namespaced_service(name, namespace).spec.cluster_ip)
 
     def add_coredns(self, name: str, label: str, image: str, corefile: str, *, replicas: int = 1) -> None:
         """A CoreDNS beside the cluster's own and like it: ConfigMap, Deployment and Service of one name."""
