@@ -95,3 +95,12 @@ def chart(servers: list[dict[str, t.Any]]) -> str:
             text += f" {{\n{inside}    }}\n" if inside else "\n"
         text += "}\n"
     return text
+
+
+def forwarding(servers: list[dict[str, t.Any]]) -> str:
+    """The server blocks that OpenShift's DNS operator makes of ``spec.servers``."""
+    text = ""
+    for server in servers:
+        zones = " ".join(f"{zone}:5353" for zone in server["zones"])
+        text += f"{zones} {{\n    forward . {' '.join(server['forwardPlugin']['upstreams'])}\n    errors\n}}\n"
+    return text

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from kubernetes import client
 from lab_fleet import ENVIRONMENT, Fleet, Member, repeated, wait_for
-from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart
+from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, forwarding
 
 pytestmark = pytest.mark.long
 
@@ -169,16 +169,12 @@ class OpenShift(Platform):
         return self.custom.get_cluster_custom_object(*OPERATOR, "default")["spec"]
 
     def corefile(self) -> str:
-        text = ""
-        for server in self.object().get("servers") or []:
-            zones = " ".join(f"{zone}:5353" for zone in server["zones"])
-            text += f"{zones} {{\n    forward . {' '.join(server['forwardPlugin']['upstreams'])}\n    errors\n}}\n"
-        return text + self.stock
+        return forwarding(self.object().get("servers") or []) + self.stock
 
     def gone(self) -> None:
-        for delete, name in ((self.rights.delete_cluster_role_binding, self.namespace), (self.member.core.delete_namespace, self.namespace)):
+        for delete in (self.rights.delete_cluster_role_binding, self.member.core.delete_namespace):
             with contextlib.suppress(client.ApiException):
-                delete(name)
+                delete(self.namespace)
         self.member.wait_gone(self.namespace)
         undefine(self.member, self.definition)
 

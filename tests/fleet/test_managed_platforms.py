@@ -21,7 +21,7 @@ import pytest
 import yaml
 from kubernetes import client, config
 from lab_fleet import CHECKOUT, KUBEADM_COREFILE, repeated, wait_for
-from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart
+from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, forwarding
 
 sys.path.append(str(CHECKOUT / "benchmarks"))
 from apiservers import ApiServer
@@ -269,8 +269,7 @@ def test_openshift(platform: Platform, collections: Path, servers: list[dict[str
         return platform.custom.get_cluster_custom_object(*OPERATOR, "default")
 
     def operator() -> None:
-        entries = read()["spec"].get("servers") or []
-        text = "".join(f"{' '.join(one['zones'])}:5353 {{\n    forward . {' '.join(one['forwardPlugin']['upstreams'])}\n}}\n" for one in entries)
+        text = forwarding(read()["spec"].get("servers") or [])
         platform.put("dns-default", {"Corefile": text + ".:5353 {\n    kubernetes cluster.local\n}\n"}, "openshift-dns")
 
     operator()
