@@ -142,6 +142,25 @@ def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, m
     assert probing.results[dns]["lost"] == 0, probing.results[dns]["losses"]
 
 
+@pytest.mark.long
+def test_a_teardown_after_which_pods_do_not_answer_names_them(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    original = stock["data"]["Corefile"]
+
+    def write(corefile: str) -> None:
+        member2.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
+
+    write(original.replace(" {\n", " {\n    template ANY ANY cluster.local {\n        rcode SERVFAIL\n    }\n", 1))
+    try:
+        command = fleet.command("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+        ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    finally:
+        write(original)
+    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+    pods = sorted(pod["metadata"]["name"] for pod in member2.pods("k8s-app=kube-dns"))
+    assert ran.returncode
+    assert f"{', '.join(pods)} did not answer kubernetes.default.svc.cluster.local: SERVFAIL" in ran.stdout, ran.stdout[-3000:]
+
+
 PLUGIN = {
     "coredns_image_plugins": [
         {"name": "multicluster", "module": "dns.clusterset.test/multicluster", "path": str(CHECKOUT / "tests" / "plugins" / "multicluster")}
