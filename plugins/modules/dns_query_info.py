@@ -48,6 +48,16 @@ options:
         type: str
         choices: [A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT]
         default: A
+  wait_timeout:
+    description:
+      - For how many seconds to ask again while a pod gives no answer, or SERVFAIL, as one does that is just being
+        started.
+    type: int
+    default: 0
+  wait_sleep:
+    description: Seconds between two rounds.
+    type: float
+    default: 1
 seealso:
   - module: clusterset.dns.dns_verify_info
 """
@@ -131,6 +141,7 @@ answers:
       sample: No answer within 5 s.
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -148,16 +159,25 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
             "type": {"choices": ["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"], "default": "A"},
         },
     },
+    "wait_timeout": {"type": "int", "default": 0},
+    "wait_sleep": {"type": "float", "default": 1},
 }
 
 
 def query(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The rows of ``answers``. Raises ApiError where pods cannot be listed, or there are none."""
-    pods = _dns_query.find_pods(cluster, params["namespace"], params["label_selector"], params["pods"])
+    """The rows of ``answers``, of the last round. Raises ApiError where pods cannot be listed, or there are none."""
     questions = [Question(one["name"], one["type"]) for one in params["questions"]]
-    return _dns_query.ask_pods(
-        cluster, params["namespace"], pods, questions, port=params["port"], timeout=params["timeout"]
-    )
+    end = time.monotonic() + params["wait_timeout"]
+    while True:
+        # anew each time, as a pod that does not answer may be gone by then
+        pods = _dns_query.find_pods(cluster, params["namespace"], params["label_selector"], params["pods"])
+        answers = _dns_query.ask_pods(
+            cluster, params["namespace"], pods, questions, port=params["port"], timeout=params["timeout"]
+        )
+        late = any(one["error"] or one["rcode"] == "SERVFAIL" for one in answers)
+        if not late or time.monotonic() + params["wait_sleep"] > end:
+            return answers
+        time.sleep(params["wait_sleep"])
 
 
 def main() -> None:
