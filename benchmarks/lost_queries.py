@@ -2,8 +2,9 @@
 # Copyright (c) 2026, clusterset.dns contributors
 """Queries that clients lose while CoreDNS of a real member is changed, beside those that a plain ``kubectl rollout restart`` costs.
 
-Two clients ask the cluster's DNS address for ``kubernetes.default`` from the member's node, in its network namespace, so that they go the way
-of every pod, through kube-proxy's rules: the prober (``tests/prober``), which opens a fresh socket for each question and asks once, and Debian's
+Three clients ask the cluster's DNS address for ``kubernetes.default`` from the member's node, in its network namespace, so that they go the way
+of every pod, through kube-proxy's rules: the prober (``tests/prober``), which opens a fresh socket for each question and asks once, from a
+thousand addresses in turn; the same from the node's one address, whose ports are used again before conntrack has forgotten them; and Debian's
 dnsperf, which keeps a hundred sockets open. Each phase is asked for some seconds more after it has ended, for late losses to be seen.
 """
 
@@ -27,7 +28,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LAB = CHECKOUT / ".lab"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1"))
 # Questions a second.
-FRESH, MANY = 1500, 1000
+RATES = {"fresh": 1500, "one_address": 500, "dnsperf": 1000}
+# A network for benchmarks (RFC 2544), local to the node's network namespace for as long as clients ask.
+SOURCES = "198.18.0.0/22"
 SOCKETS = 100
 # The old pods' lameduck and some seconds more.
 AFTER = 12
@@ -37,40 +40,54 @@ Counts = dict[str, int]
 
 
 class Clients:
-    """Both clients, for as long as the block lasts; then ``fresh`` and ``many`` have ``{asked, lost}``."""
+    """The clients, for as long as the block lasts; then it has ``{asked, lost}`` of each."""
 
     def __init__(self, node: str, server: str, folder: Path) -> None:
         template = ["docker", "inspect", "--format", "{{.State.Pid}}", node]
         process = subprocess.run(template, capture_output=True, text=True, check=True).stdout.strip()
         self._inside = ["nsenter", "--target", process, "--net"]
-        self._server = server
-        self._prober, self._questions = folder / "prober", folder / "questions"
-        self._questions.write_text(f"{NAME} A\n")
-        build = ["go", "build", "-trimpath", "-o", str(self._prober), "."]
+        prober, questions = folder / "prober", folder / "questions"
+        questions.write_text(f"{NAME} A\n")
+        build = ["go", "build", "-trimpath", "-o", str(prober), "."]
         subprocess.run(build, cwd=CHECKOUT / "tests" / "prober", env={**os.environ, "CGO_ENABLED": "0"}, check=True)
+        probe = [str(prober), "-name", NAME]
+        dnsperf = ["dnsperf", "-s", server, "-d", str(questions), "-l", "600", "-t", "2", "-T", "1", "-c", str(SOCKETS)]
+        self._commands = {
+            "fresh": [*probe, "-sources", SOURCES, f"{server}:53={RATES['fresh']}"],
+            "one_address": [*probe, f"{server}:53={RATES['one_address']}"],
+            "dnsperf": [*dnsperf, "-Q", str(RATES["dnsperf"]), "-q", str(4 * RATES["dnsperf"])],
+        }
 
     @contextlib.contextmanager
     def asking(self) -> t.Iterator[dict[str, Counts]]:
-        prober = [*self._inside, str(self._prober), "-name", NAME, f"{self._server}:53={FRESH}"]
-        dnsperf = [*self._inside, "dnsperf", "-s", self._server, "-d", str(self._questions), "-l", "600", "-t", "2", "-T", "1"]
-        dnsperf += ["-c", str(SOCKETS), "-Q", str(MANY), "-q", str(4 * MANY)]
         pipes: t.Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        running = [subprocess.Popen(prober, **pipes), subprocess.Popen(dnsperf, **pipes)]
         counts: dict[str, Counts] = {}
-        try:
-            time.sleep(2)
-            yield counts
-            time.sleep(AFTER)
-        finally:
-            said = []
-            for process in running:
-                process.send_signal(signal.SIGINT)
-                said.append(process.communicate(timeout=30)[0])
-        fresh = next(iter(json.loads(said[0].strip().splitlines()[-1]).values()))
-        counts["fresh"] = {"asked": fresh["asked"], "lost": fresh["lost"]}
+        with self._addresses():
+            running = {client: subprocess.Popen([*self._inside, *command], **pipes) for client, command in self._commands.items()}
+            try:
+                time.sleep(2)
+                yield counts
+                time.sleep(AFTER)
+            finally:
+                said = {}
+                for client, process in running.items():
+                    process.send_signal(signal.SIGINT)
+                    said[client] = process.communicate(timeout=30)[0]
+        for client in ("fresh", "one_address"):
+            found = next(iter(json.loads(said[client].strip().splitlines()[-1]).values()))
+            counts[client] = {"asked": found["asked"], "lost": found["lost"]}
         # Those that were in flight when it was stopped are neither completed nor lost.
-        sent, lost = (int(re.search(rf"Queries {word}: +(\d+)", said[1])[1]) for word in ("sent", "lost"))
-        counts["many"] = {"asked": sent, "lost": lost}
+        sent, lost = (int(re.search(rf"Queries {word}: +(\d+)", said["dnsperf"])[1]) for word in ("sent", "lost"))
+        counts["dnsperf"] = {"asked": sent, "lost": lost}
+
+    @contextlib.contextmanager
+    def _addresses(self) -> t.Iterator[None]:
+        route = [*self._inside, "ip", "route"]
+        subprocess.run([*route, "replace", "local", SOURCES, "dev", "lo"], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*route, "delete", "local", SOURCES, "dev", "lo"], check=True)
 
 
 def kubectl(node: str, *words: str) -> str:
@@ -110,7 +127,7 @@ def measure() -> t.Iterator[Line]:
         "image upgrade": lambda: play("site.yml", member, other),
         "rollback": lambda: play("site.yml", member, image),
     }
-    totals = {phase: {client: {"asked": 0, "lost": 0} for client in ("fresh", "many")} for phase in phases}
+    totals = {phase: {client: {"asked": 0, "lost": 0} for client in RATES} for phase in phases}
     with tempfile.TemporaryDirectory() as folder:
         clients = Clients(node, server, Path(folder))
         for _round in range(ROUNDS):
@@ -121,18 +138,16 @@ def measure() -> t.Iterator[Line]:
                     for key, value in one.items():
                         totals[phase][client][key] += value
     peer = totals.pop("kubectl rollout restart")
-    ours = {client: {key: sum(one[client][key] for one in totals.values()) for key in ("asked", "lost")} for client in ("fresh", "many")}
+    ours = {client: {key: sum(one[client][key] for one in totals.values()) for key in ("asked", "lost")} for client in RATES}
     for subject, found in {**totals, "all four": ours}.items():
         yield {
             "subject": subject,
             "peer": "kubectl rollout restart",
             "rounds": ROUNDS,
-            "fresh_socket": found["fresh"],
-            "peer_fresh_socket": peer["fresh"],
-            "dnsperf": found["many"],
-            "peer_dnsperf": peer["many"],
+            **found,
+            **{f"peer_{client}": counts for client, counts in peer.items()},
             # queries lost by one change of pods: a phase is one, the four of a round are four
-            "ratio": _ratio(found["many"]["lost"] / (len(totals) if subject == "all four" else 1), peer["many"]["lost"]),
+            "ratio": _ratio(found["dnsperf"]["lost"] / (len(totals) if subject == "all four" else 1), peer["dnsperf"]["lost"]),
         }
 
 

@@ -4,12 +4,18 @@
 // Prober asks DNS servers at a steady rate, each question from a socket of its own as a client that just started would, until it is
 // told to stop (SIGTERM), and then prints what came of it as one JSON object, by server. A question is lost when no right answer came in time; it is
 // not asked again.
+//
+// From one address, a fresh socket is no fresh flow for long: an address has 28,232 ephemeral ports, and conntrack remembers each for 30 seconds
+// (net.netfilter.nf_conntrack_udp_timeout), with the pod that it led to. With -sources, questions come from many addresses in turn, as those of
+// many pods do.
 package main
 
 import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strconv"
@@ -44,10 +50,26 @@ func ask(client *dns.Client, server string, question *dns.Msg) error {
 	return nil
 }
 
+// turns gives the addresses of a network one after the other, for ever, without the first, which is the network's own. Of no network it gives
+// none, which leaves the choice to the kernel.
+func turns(network netip.Prefix) func() net.Addr {
+	if !network.IsValid() {
+		return func() net.Addr { return nil }
+	}
+	address := network.Addr()
+	return func() net.Addr {
+		address = address.Next()
+		if !network.Contains(address) {
+			address = network.Addr().Next()
+		}
+		return &net.UDPAddr{IP: address.AsSlice()}
+	}
+}
+
 // probe asks one server until stop is closed.
-func probe(server, name string, rate int, timeout time.Duration, stop <-chan struct{}) *report {
+func probe(server, name string, rate int, timeout time.Duration, sources netip.Prefix, stop <-chan struct{}) *report {
 	ticks := time.NewTicker(time.Second / time.Duration(rate))
-	client := &dns.Client{Timeout: timeout}
+	source := turns(sources)
 	started := time.Now()
 	result := &report{Losses: []loss{}}
 	var mutex sync.Mutex
@@ -59,6 +81,7 @@ func probe(server, name string, rate int, timeout time.Duration, stop <-chan str
 			result.Seconds = time.Since(started).Seconds()
 			return result
 		case at := <-ticks.C:
+			client := &dns.Client{Timeout: timeout, Dialer: &net.Dialer{Timeout: timeout, LocalAddr: source()}}
 			asking.Add(1)
 			go func() {
 				defer asking.Done()
@@ -80,12 +103,22 @@ func probe(server, name string, rate int, timeout time.Duration, stop <-chan str
 func main() {
 	name := flag.String("name", "kubernetes.default.svc.cluster.local.", "the name to ask for")
 	timeout := flag.Duration("timeout", 2*time.Second, "how long an answer may take")
+	network := flag.String("sources", "", "a network, all of it local, of which each question comes from another address, such as 198.18.0.0/22")
 	limit := flag.Duration("limit", 20*time.Minute, "when to stop unasked")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "prober [flags] ADDRESS:PORT=QUESTIONS_A_SECOND ...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	var sources netip.Prefix
+	if *network != "" {
+		parsed, err := netip.ParsePrefix(*network)
+		if err != nil || parsed.IsSingleIP() {
+			fmt.Fprintf(os.Stderr, "%q is no network, such as 198.18.0.0/22\n", *network)
+			os.Exit(2)
+		}
+		sources = parsed.Masked()
+	}
 
 	results := map[string]*report{}
 	stop := make(chan struct{})
@@ -101,7 +134,7 @@ func main() {
 		probes.Add(1)
 		go func() {
 			defer probes.Done()
-			result := probe(server, *name, rate, *timeout, stop)
+			result := probe(server, *name, rate, *timeout, sources, stop)
 			mutex.Lock()
 			defer mutex.Unlock()
 			results[server] = result
