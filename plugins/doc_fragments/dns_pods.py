@@ -41,6 +41,10 @@ options:
       - Seconds to wait for one answer. A pod that does not answer twice in a row is not asked the remaining questions.
     type: float
     default: 5
+  wait_sleep:
+    description: Seconds between two rounds.
+    type: float
+    default: 1
 notes:
   - Nothing is started in the cluster. The API server forwards a connection to the pod's port, over which the questions
     go as DNS over TCP, one connection per pod for all questions, pods in parallel. Neither nodes nor pods have to be

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ PODS_ARG_SPEC: dict[str, t.Any] = {
     "pods": {"type": "list", "elements": "str", "default": []},
     "port": {"type": "int", "default": 53},
     "timeout": {"type": "float", "default": 5},
+    "wait_sleep": {"type": "float", "default": 1},
 }
 
 # Pods asked at the same time.
@@ -120,6 +122,27 @@ def ask_pods(
 
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
         return [answer for answers in pool.map(of_pod, pods) for answer in answers]
+
+
+def wait(
+    ask_all: t.Callable[[float], list[dict[str, t.Any]]],
+    right: t.Callable[[dict[str, t.Any]], bool],
+    timeout: float,
+    pause: float,
+) -> tuple[list[dict[str, t.Any]], float]:
+    """Rounds until every row is right or ``timeout`` seconds are over.
+
+    :arg ask_all: one round; gets the seconds since the first one began.
+    :arg pause: seconds between two rounds.
+    :returns: the last round's rows, and the seconds that all took.
+    """
+    start = time.monotonic()
+    while True:
+        rows = ask_all(time.monotonic() - start)
+        elapsed = time.monotonic() - start
+        if all(map(right, rows)) or elapsed + pause > timeout:
+            return rows, elapsed
+        time.sleep(pause)
 
 
 class _Connection:

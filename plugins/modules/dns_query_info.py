@@ -54,10 +54,6 @@ options:
         started.
     type: int
     default: 0
-  wait_sleep:
-    description: Seconds between two rounds.
-    type: float
-    default: 1
 seealso:
   - module: clusterset.dns.dns_verify_info
 """
@@ -141,7 +137,6 @@ answers:
       sample: No answer within 5 s.
 """
 
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -160,24 +155,24 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         },
     },
     "wait_timeout": {"type": "int", "default": 0},
-    "wait_sleep": {"type": "float", "default": 1},
 }
 
 
 def query(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     """The rows of ``answers``, of the last round. Raises ApiError where pods cannot be listed, or there are none."""
     questions = [Question(one["name"], one["type"]) for one in params["questions"]]
-    end = time.monotonic() + params["wait_timeout"]
-    while True:
-        # anew each time, as a pod that does not answer may be gone by then
+
+    def ask_all(_elapsed: float) -> list[dict[str, t.Any]]:
+        # found anew each time, as a pod that does not answer may be gone by then
         pods = _dns_query.find_pods(cluster, params["namespace"], params["label_selector"], params["pods"])
-        answers = _dns_query.ask_pods(
+        return _dns_query.ask_pods(
             cluster, params["namespace"], pods, questions, port=params["port"], timeout=params["timeout"]
         )
-        late = any(one["error"] or one["rcode"] == "SERVFAIL" for one in answers)
-        if not late or time.monotonic() + params["wait_sleep"] > end:
-            return answers
-        time.sleep(params["wait_sleep"])
+
+    def started(answer: dict[str, t.Any]) -> bool:
+        return not answer["error"] and answer["rcode"] != "SERVFAIL"
+
+    return _dns_query.wait(ask_all, started, params["wait_timeout"], params["wait_sleep"])[0]
 
 
 def main() -> None:

@@ -59,10 +59,6 @@ options:
         CoreDNS reloads its Corefile up to 45 seconds after a change.
     type: int
     default: 0
-  wait_sleep:
-    description: Seconds between two rounds.
-    type: float
-    default: 1
   http_path:
     description: The path of RV(urls).
     type: str
@@ -156,7 +152,6 @@ duration:
 """
 
 import http.client
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -168,7 +163,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "zone": {"default": "clusterset.local"},
     "cluster_domain": {"default": "cluster.local"},
     "wait_timeout": {"type": "int", "default": 0},
-    "wait_sleep": {"type": "float", "default": 1},
     "http_path": {"default": "/"},
     "only_health": {"type": "bool", "default": False},
 }
@@ -263,17 +257,6 @@ class Verification:
         return None if denied is None else tuple(right["verb"] for right in denied)
 
 
-def wait(verification: Verification, timeout: float, pause: float) -> tuple[Rows, float]:
-    """Rounds until all is right or ``timeout`` seconds are over; the last round's rows and the seconds it took."""
-    start = time.monotonic()
-    while True:
-        rows = verification.round(time.monotonic() - start)
-        elapsed = time.monotonic() - start
-        if all(row["ok"] for row in rows) or elapsed + pause > timeout:
-            return rows, elapsed
-        time.sleep(pause)
-
-
 def problem(params: t.Mapping[str, t.Any]) -> str | None:
     """The sentence that says why the options cannot be used, or None where they can."""
     for service in params["services"]:
@@ -295,7 +278,9 @@ def main() -> None:
         module.fail_json(msg=wrong)
     try:
         verification = Verification(Cluster.from_module(module, params["cluster"]), params)
-        rows, seconds = wait(verification, params["wait_timeout"], params["wait_sleep"])
+        rows, seconds = _dns_query.wait(
+            verification.round, lambda row: row["ok"], params["wait_timeout"], params["wait_sleep"]
+        )
     except ApiError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

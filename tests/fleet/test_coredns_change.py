@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -79,14 +80,16 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
     assert result["lost"] == 0, result["losses"]
 
 
+def write_corefile(member: Member, corefile: str) -> None:
+    """As someone would with ``kubectl edit``: nothing else of the ConfigMap changes."""
+    member.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
+
+
 @pytest.mark.long
 def test_what_others_write_meanwhile_is_kept(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     """Between proof and change, by an upgrade of the cluster (drift), and before the way back."""
     original = stock["data"]["Corefile"]
-
-    def write(corefile: str) -> None:
-        member2.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
-
+    write = functools.partial(write_corefile, member2)
     command = fleet.command("playbooks/site.yml", "--limit", member2.name, *TAGS)
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         wait_for("the proof", lambda: member2.pods("clusterset.dns/proof=coredns"), 180, pause=0.05)
@@ -145,16 +148,13 @@ def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, m
 @pytest.mark.long
 def test_a_teardown_after_which_pods_do_not_answer_names_them(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     original = stock["data"]["Corefile"]
-
-    def write(corefile: str) -> None:
-        member2.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
-
-    write(original.replace(" {\n", " {\n    template ANY ANY cluster.local {\n        rcode SERVFAIL\n    }\n", 1))
+    broken = "    template ANY ANY cluster.local {\n        rcode SERVFAIL\n    }\n"
+    write_corefile(member2, original.replace(" {\n", f" {{\n{broken}", 1))
     try:
         command = fleet.command("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
         ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     finally:
-        write(original)
+        write_corefile(member2, original)
     fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
     pods = sorted(pod["metadata"]["name"] for pod in member2.pods("k8s-app=kube-dns"))
     assert ran.returncode

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("dns")
 pytest.importorskip("kubernetes")
 
+from ansible_collections.clusterset.dns.plugins.module_utils import _dns_query
 from ansible_collections.clusterset.dns.plugins.module_utils._api import ApiError
 from ansible_collections.clusterset.dns.plugins.modules import dns_verify_info
 
@@ -92,7 +93,7 @@ def serve():
 
 def verify(cluster, wait=0, **params):
     verification = dns_verify_info.Verification(cluster, {**PARAMS, **params})
-    rows, _seconds = dns_verify_info.wait(verification, wait, 0.02)
+    rows, _seconds = _dns_query.wait(verification.round, lambda row: row["ok"], wait, 0.02)
     return verification, rows
 
 
