@@ -11,6 +11,7 @@ TLS; requests go through its connection pool with paths of our own, so that no A
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -368,6 +369,15 @@ class Cluster:
         end = forward.socket(port)
         end.settimeout(self.timeout)
         return Forward(end, lambda: forward.error(port) or "")
+
+    def metrics(self, namespace: str, pod: str, port: int) -> str:
+        """What a pod's metrics port says, HTTP headers before it; empty where it does not answer, as where it listens on another address than all."""
+        try:
+            with contextlib.closing(self.port_forward(namespace, pod, port).socket) as connection:
+                connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+        except OSError:
+            return ""
 
     def _headers(self) -> dict[str, str]:
         # the library's hook renews a token that a credential plugin gave, so this is asked for every request

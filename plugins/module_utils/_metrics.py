@@ -26,6 +26,15 @@ def reload_state(text: str) -> dict[str, t.Any]:
     return state
 
 
+def asked(text: str) -> int | None:
+    """How many questions CoreDNS has had over UDP since its start by its metrics; None where they do not say.
+
+    Names: https://coredns.io/plugins/metrics/#description
+    """
+    lines = [line for line in text.splitlines() if line.startswith("coredns_dns_requests_total{") and 'proto="udp"' in line]
+    return sum(int(float(line.rpartition("} ")[2])) for line in lines) if lines else None
+
+
 def refused_in(log: str) -> int:
     """How many Corefiles were refused by CoreDNS's log."""
     return log.count("Corefile changed but reload failed")

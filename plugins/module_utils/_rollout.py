@@ -25,7 +25,7 @@ Object = t.Mapping[str, t.Any]
 OUR_IMAGE = "clusterset.dns/image"
 # On the Deployment while pods are exchanged: the settings that come back at the end, as JSON.
 HELD = "clusterset.dns/rollout"
-# On a pod that was taken out of service and is about to be deleted: the Deployment that it belonged to.
+# On a pod that is taken out of service, or shall be once there is another in its place, and then deleted: the Deployment that it belonged to.
 DRAINED = "clusterset.dns/drained"
 # On the pod template where CoreDNS does not reload by itself: the Corefile's hash, which makes new pods of a new Corefile.
 COREFILE = "clusterset.dns/corefile"
@@ -173,6 +173,20 @@ def detach(pod: Object, selector: Object, deployment: str) -> dict[str, t.Any]:
     version = pod["metadata"]["resourceVersion"]
     labels: dict[str, t.Any] = dict.fromkeys(selector["matchLabels"])
     return {"metadata": {"resourceVersion": version, "labels": {**labels, HASH: None, DRAINED: deployment}}}
+
+
+def release(deployment: str) -> dict[str, t.Any]:
+    """The merge patch that makes a pod of the present template an old one: its ReplicaSet lets go of it and starts another in its place,
+    while it goes on serving, as Services do not select by :data:`HASH`.
+    """
+    return {"metadata": {"labels": {HASH: None, DRAINED: deployment}}}
+
+
+def take_back(mark: str) -> dict[str, t.Any]:
+    """The merge patch that undoes :func:`release`: the ReplicaSet whose hash is ``mark`` takes the pod back, and ends the one that it
+    started in its place, as that one is not ready.
+    """
+    return {"metadata": {"labels": {HASH: mark, DRAINED: None}}}
 
 
 def unscheduled(pod: Object) -> str:

@@ -64,6 +64,13 @@ options:
     description: How long to wait, in seconds.
     type: int
     default: 180
+  fail_late:
+    description:
+      - Whether to fail where a pod has not taken the Corefile after O(timeout) without having refused it. Otherwise such pods are in RV(late),
+        to be exchanged by M(clusterset.dns.coredns_rollout).
+      - A reload can hang for good, see U(https://github.com/coredns/coredns/pull/8504).
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -92,13 +99,17 @@ pods:
     failed:
       description: How many reloads failed since the pod was started.
       type: int
+late:
+  description: Names of the pods that had not taken it in time, or in check mode have yet to.
+  returned: success
+  type: list
+  elements: str
 duration:
   description: How long was waited, in seconds.
   returned: success
   type: float
 """
 
-import contextlib
 import hashlib
 import time
 import typing as t
@@ -115,6 +126,7 @@ ARGUMENT_SPEC = {
     "sha512": {},
     "metrics_port": {"type": "int"},
     "timeout": {"type": "int", "default": 180},
+    "fail_late": {"type": "bool", "default": True},
 }
 ANNOTATION = "clusterset.dns/corefile"
 
@@ -125,7 +137,7 @@ _RELOADED = 90.0
 
 def state_of(cluster: Cluster, namespace: str, pod: str, port: int | None) -> dict[str, t.Any]:
     """Which Corefile a pod runs: ``{hash, failed}``, see :func:`_metrics.reload_state`."""
-    state = _metrics.reload_state(_metrics_of(cluster, namespace, pod, port) if port else "")
+    state = _metrics.reload_state(cluster.metrics(namespace, pod, port) if port else "")
     if state["hash"] and not state["failed"]:
         return state
     # The metric names the Corefile that was tried last, good or bad, and nothing before the first reload. The log names what
@@ -136,16 +148,6 @@ def state_of(cluster: Cluster, namespace: str, pod: str, port: int | None) -> di
         "hash": next(filter(None, map(_metrics.running_hash, ends)), ""),
         "failed": state["failed"] or _metrics.refused_in(ends[0]),
     }
-
-
-def _metrics_of(cluster: Cluster, namespace: str, pod: str, port: int) -> str:
-    """What a pod's metrics port says; empty where it does not answer, as where it listens on another address than all."""
-    try:
-        with contextlib.closing(cluster.port_forward(namespace, pod, port).socket) as connection:
-            connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def look(cluster: Cluster, params: dict[str, t.Any], port: int | None) -> list[dict[str, t.Any]]:
@@ -219,6 +221,8 @@ def main() -> None:
                     words = refusal(cluster, params["namespace"], name)
                     module.fail_json(msg=f"{cluster.name}: pod {name} refused the Corefile: {words}", pods=pods)
             if elapsed > params["timeout"]:
+                if not params["fail_late"]:
+                    break
                 names = ", ".join(pod["pod"] for pod in behind)
                 module.fail_json(
                     msg=f"{cluster.name}: {names} still ran an older Corefile after {params['timeout']} s. See that the"
@@ -228,7 +232,7 @@ def main() -> None:
             time.sleep(1)
     except (ApiError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, pods=pods, duration=round(elapsed, 1))
+    module.exit_json(changed=changed, pods=pods, late=[pod["pod"] for pod in behind], duration=round(elapsed, 1))
 
 
 if __name__ == "__main__":

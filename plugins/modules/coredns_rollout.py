@@ -63,6 +63,14 @@ options:
       - Written to the pod template, so that a change of it makes new pods. For a CoreDNS whose Corefile does not use the plugin C(reload).
       - Empty removes it, and so does O(state=absent). Without this option it stays what it is.
     type: str
+  replace:
+    description:
+      - Names of pods to exchange for new ones though their template is the right one, as those that M(clusterset.dns.coredns_reload)
+        returned in RV(clusterset.dns.coredns_reload#module:late).
+      - A pod that is there no more, or goes anyway, is passed over. Where no new pod gets ready in its place it is kept.
+    type: list
+    elements: str
+    default: []
   cluster_domain:
     description: The DNS domain of the cluster itself, in which new pods have to answer C(kubernetes.default).
     type: str
@@ -76,9 +84,16 @@ options:
     type: int
     default: 3
   drain_seconds:
-    description: How long an old pod that is out of service goes on answering, for all proxies to let go of it.
+    description: How long an old pod that is out of service goes on answering at least, for all proxies to let go of it.
     type: int
     default: 10
+  drain_timeout:
+    description:
+      - How long an old pod that is out of service goes on answering at most, while it is still asked over UDP. Clients that keep their
+        sockets go on asking it until the proxy of their node has cleared their flows, which takes kube-proxy a minute where there are many.
+      - Whether it is asked is seen by its metrics, where its Corefile uses the plugin C(prometheus); else O(drain_seconds) is all that it gets.
+    type: int
+    default: 120
   timeout:
     description: How long new pods may take to be ready, in seconds.
     type: int
@@ -90,6 +105,11 @@ EXAMPLES = r"""
   clusterset.dns.coredns_rollout:
     kubeconfig: ~/.kube/member1.yaml
     image: registry.example.com/coredns:1.15.0
+
+- name: Exchange pods that do not take the new Corefile
+  clusterset.dns.coredns_rollout:
+    kubeconfig: ~/.kube/member1.yaml
+    replace: "{{ reload.late }}"
 
 - name: Put back the image that was there
   clusterset.dns.coredns_rollout:
@@ -123,7 +143,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _dns, _dns_query, _member, _rollout
+from ansible_collections.clusterset.dns.plugins.module_utils import _corefile, _dns, _dns_query, _member, _metrics, _rollout
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
@@ -132,13 +152,17 @@ ARGUMENT_SPEC = {
     "state": {"choices": ["present", "absent"], "default": "present"},
     "image": {"default": ""},
     "corefile_hash": {},
+    "replace": {"type": "list", "elements": "str", "default": []},
     "cluster_domain": {"default": "cluster.local"},
     "port": {"type": "int", "default": 53},
     "settle_seconds": {"type": "int", "default": 3},
     "drain_seconds": {"type": "int", "default": 10},
+    "drain_timeout": {"type": "int", "default": 120},
     "timeout": {"type": "int", "default": 180},
 }
 _PAUSE = 0.5
+# For how long an old pod has not been asked when it may go.
+_QUIET = 3
 # What the kubelet gives in place of the log of a container that is gone.
 _NO_LOG = "unable to retrieve container logs"
 
@@ -167,20 +191,41 @@ class Rollout:
         found = self.cluster.list(self._pods, label_selector=f"{_rollout.DRAINED}={self.params['deployment']}")
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
-    def new_and_old(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]], list[dict[str, t.Any]]]:
-        """The Deployment, the pods of its present template, and its other ones; waits for its controller to have seen it."""
+    def mark(self) -> tuple[dict[str, t.Any], str]:
+        """The Deployment and the hash of its present template; waits for its controller to have seen it."""
         while True:
             deployment = self.read()
-            selector = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-            sets = self.cluster.list(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets", label_selector=selector)
-            mark = _rollout.newest(deployment, sets)
-            if mark:
-                break
+            sets = self.cluster.list(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets", label_selector=_selector(deployment))
+            if mark := _rollout.newest(deployment, sets):
+                return deployment, mark
             self._in_time("its controller did not take note of the change")
-        pods = self.cluster.list(self._pods, label_selector=selector)
+
+    def new_and_old(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]], list[dict[str, t.Any]]]:
+        """The Deployment, the pods of its present template, and its other ones."""
+        deployment, mark = self.mark()
+        pods = self.cluster.list(self._pods, label_selector=_selector(deployment))
         new = [pod for pod in pods if pod["metadata"]["labels"].get(_rollout.HASH) == mark]
         old = [pod for pod in pods if pod["metadata"]["labels"].get(_rollout.HASH) != mark]
         return deployment, new, old
+
+    def stuck(self) -> list[str]:
+        """Those of the pods to replace that are there and of the Deployment's present template."""
+        if not self.params["replace"]:
+            return []
+        _deployment, new, _old = self.new_and_old()
+        names = {pod["metadata"]["name"] for pod in new if not pod["metadata"].get("deletionTimestamp")}
+        return [name for name in self.params["replace"] if name in names]
+
+    def release(self, names: list[str]) -> None:
+        """Make old pods of them, which still serve."""
+        for name in names:
+            self._patch(name, _rollout.release(self.params["deployment"]))
+
+    def take_back(self, names: list[str]) -> None:
+        """Undo :meth:`release`."""
+        mark = self.mark()[1]
+        for name in names:
+            self._patch(name, _rollout.take_back(mark))
 
     def ready(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
         """Wait until as many new pods serve as there shall be replicas. :returns: the Deployment and the old pods."""
@@ -232,29 +277,55 @@ class Rollout:
             selector, name = deployment["spec"]["selector"], self.params["deployment"]
             patch = _rollout.finish(deployment)
             with ThreadPoolExecutor(max_workers=8) as pool:
-                list(pool.map(lambda pod: self._detach(pod, _rollout.detach(pod, selector, name)), leaving))
+                list(pool.map(lambda pod: self._patch(pod["metadata"]["name"], _rollout.detach(pod, selector, name)), leaving))
         else:
             patch = _rollout.finish(self.read())
         if patch:
             self.cluster.patch(self.path, patch)
 
     def drain(self) -> None:
-        """Delete what was taken out of service, once every proxy has let go of it."""
-        leaving = self.orphans()
-        if leaving:
-            time.sleep(self.params["drain_seconds"])
-            for pod in leaving:
-                self.cluster.delete(f"{self._pods}/{pod['metadata']['name']}")
+        """Delete what was taken out of service, once every proxy has let go of it: the last flows to it are those that count."""
+        leaving = [pod["metadata"]["name"] for pod in self.orphans()]
+        if not leaving:
+            return
+        started, port = time.monotonic(), self._metrics_port()
+        time.sleep(max(0, self.params["drain_seconds"] - _QUIET))
+        asked = self._asked(leaving, port)
+        while True:
+            time.sleep(_QUIET)
+            before, asked = asked, self._asked(leaving, port)
+            if before == asked or time.monotonic() - started > self.params["drain_timeout"]:
+                break
+        for name in leaving:
+            self.cluster.delete(f"{self._pods}/{name}")
+
+    def _asked(self, pods: list[str], port: int | None) -> dict[str, int | None]:
+        """How many questions each pod has had; None where it does not say."""
+        if not port:
+            return dict.fromkeys(pods)
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            texts = pool.map(lambda pod: self.cluster.metrics(self.namespace, pod, port), pods)
+            return dict(zip(pods, map(_metrics.asked, texts), strict=True))
+
+    def _metrics_port(self) -> int | None:
+        """Where pods tell how often they are asked, by their Corefile."""
+        source = _member.coredns(self.read())
+        path = f"/api/v1/namespaces/{self.namespace}/configmaps/{source['configmap']}"
+        found = self.cluster.get(path, missing_ok=True) if source["configmap"] else None
+        try:
+            return _corefile.metrics_port(_corefile.parse(((found or {}).get("data") or {}).get(source["key"], "")))
+        except _corefile.CorefileError:
+            return None
 
     def settled(self) -> None:
         """Wait until the Deployment has nothing but new pods."""
         while not _member.coredns(self.read())["rolled_out"]:
             self._in_time("it did not get rid of its old pods")
 
-    def _detach(self, pod: dict[str, t.Any], patch: dict[str, t.Any]) -> None:
-        path = f"{self._pods}/{pod['metadata']['name']}"
+    def _patch(self, pod: str, patch: dict[str, t.Any]) -> None:
+        """Patch a pod, unless it has gone."""
         try:
-            self.cluster.patch(path, patch)
+            self.cluster.patch(f"{self._pods}/{pod}", patch)
         except ApiError as error:
             if error.status == 404:
                 return
@@ -262,7 +333,7 @@ class Rollout:
                 raise
             # its status changed meanwhile, which is no reason to leave it
             patch["metadata"].pop("resourceVersion")
-            self.cluster.patch(path, patch)
+            self.cluster.patch(f"{self._pods}/{pod}", patch)
 
     def _in_time(self, words: str) -> None:
         if time.monotonic() > self.until:
@@ -280,6 +351,10 @@ class Rollout:
         return ""
 
 
+def _selector(deployment: dict[str, t.Any]) -> str:
+    return ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+
+
 def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
     """Exchange the pods if there is a reason. :raises RolloutError: new pods are of no use; the old ones still serve."""
     started = time.monotonic()
@@ -289,22 +364,29 @@ def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
     container = _member.container(deployment)
     want = _rollout.target(deployment, container, params["state"], params["image"], params["corefile_hash"])
     patch = _rollout.begin(deployment, container, want)
-    idle = not patch and _member.coredns(deployment)["rolled_out"] and not _rollout.unfinished(deployment, rollout.orphans())
+    # a new template exchanges them all
+    stuck = [] if patch else rollout.stuck()
+    idle = not patch and not stuck and _member.coredns(deployment)["rolled_out"] and not _rollout.unfinished(deployment, rollout.orphans())
     result: dict[str, t.Any] = {"changed": not idle, "image": want.image, "notes": [want.note] if want.note else []}
     if module._diff and not idle:
         label = f"{cluster.name} Deployment {rollout.label}"
         result["diff"] = {
             "before_header": label,
             "after_header": label,
-            "before": f"image: {container['image']}\n",
+            "before": f"image: {container['image']}\n" + "".join(f"pod to replace: {name}\n" for name in stuck),
             "after": f"image: {want.image}\n",
         }
     if patch:
         cluster.patch(rollout.path, patch, kind="strategic", dry_run=module.check_mode)
     if not module.check_mode:
-        _deployment, old = rollout.ready()
+        rollout.release(stuck)
+        try:
+            _deployment, old = rollout.ready()
+            result["pods"] = [] if idle else rollout.asked()
+        except RolloutError:
+            rollout.take_back(stuck)
+            raise
         if not idle:
-            result["pods"] = rollout.asked()
             rollout.swap(old)
             rollout.drain()
             rollout.settled()

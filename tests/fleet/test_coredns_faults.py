@@ -27,6 +27,7 @@ pytestmark = pytest.mark.long
 
 # kubeadm's but for `reload`, which looks more often, so that the tests wait less.
 STOCK = KUBEADM_COREFILE.replace("    reload\n", "    reload 2s 1s\n")
+RELOADS_LATE = STOCK.replace("reload 2s 1s", "reload 1h 1m")
 LABEL = "clusterset-fault"
 
 
@@ -153,12 +154,14 @@ FAULTS: dict[str, Fault] = {
     "key-missing": Fault("refused", "does not exist", config_map={"data": {"Corefile": None, "other": STOCK}}, numbers="F40"),
     "immutable": Fault("refused", "immutable", config_map={"immutable": True}, numbers="F39"),
     "paused": Fault("refused", "paused", late_deployment={"spec": {"paused": True}}, numbers="F42"),
-    # every pod would take it, but nobody waits that long
-    "reload-too-late": Fault(
+    # as a reload that hangs: the pod is exchanged, where there is room for another
+    "reload-too-late": Fault("done", corefile=RELOADS_LATE, settings={"coredns_multicluster_wait_timeout": 40}, numbers="F41"),
+    "reload-too-late-without-room": Fault(
         "restored",
-        "older Corefile",
-        corefile=STOCK.replace("reload 2s 1s", "reload 1h 1m"),
-        settings={"coredns_multicluster_wait_timeout": 40},
+        "free ports",
+        corefile=RELOADS_LATE,
+        deployment=container(ports=[{"name": "only-one", "containerPort": 5399, "hostPort": 5399, "protocol": "UDP"}]),
+        settings={"coredns_multicluster_wait_timeout": 25},
         numbers="F41",
     ),
 }

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.clusterset.dns.plugins.module_utils import _karmada, _metrics
+from ansible_collections.clusterset.dns.plugins.module_utils import _karmada
 
 
 def cluster(name="member1", ready="True", kinds=("ServiceExport", "ServiceImport")):
@@ -79,17 +79,3 @@ def test_what_karmada_has_not_placed_is_said_in_its_words():
     assert _karmada.unplaced(placed[:1], services) == ["ServiceImport default/serve: no policy has selected it yet"]
     refused = [binding("ServiceExport", "False", "0/2 clusters are available"), placed[1]]
     assert _karmada.unplaced(refused, services) == ["ServiceExport default/serve: 0/2 clusters are available"]
-
-
-def test_the_state_of_a_corefile_by_metrics_and_log():
-    metrics = (
-        "HTTP/1.0 200 OK\r\n\r\n# HELP coredns_reload_failed_total Counter.\n"
-        "coredns_reload_failed_total 2\n"
-        'coredns_reload_version_info{hash="sha512",value="abc"} 1\n'
-    )
-    assert _metrics.reload_state(metrics) == {"hash": "abc", "failed": 2}
-    assert _metrics.reload_state("") == {"hash": "", "failed": 0}
-    log = "[INFO] plugin/reload: Running configuration SHA512 = old\nx\n[INFO] plugin/reload: Running configuration SHA512 = new\n"
-    assert _metrics.running_hash(log) == "new"
-    assert _metrics.running_hash("[INFO] nothing") == ""
-    assert _metrics.refused_in("[ERROR] plugin/reload: Corefile changed but reload failed: no such plugin\n[INFO] nothing\n") == 1

@@ -193,3 +193,15 @@ def test_a_pod_without_a_node_says_why():
     status = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes."}]}
     assert _rollout.unscheduled(pod(**status)) == "pod p cannot be scheduled: 0/1 nodes"
     assert _rollout.unscheduled(pod()) == ""
+
+
+def test_a_pod_of_the_right_template_is_let_go_and_taken_back():
+    labels = {"k8s-app": "kube-dns", _rollout.HASH: "abc"}
+    pod = {"metadata": {"name": "p", "labels": labels, "resourceVersion": "7"}}
+    released = merged(pod, _rollout.release("coredns"))
+    # the Service's label stays, the ReplicaSet's goes, and a run after one that was killed here finds it
+    assert released["metadata"]["labels"] == {"k8s-app": "kube-dns", _rollout.DRAINED: "coredns"}
+    assert _rollout.unfinished(deployment(), [released])
+    assert merged(released, _rollout.take_back("abc")) == pod
+    out = merged(released, _rollout.detach(released, deployment()["spec"]["selector"], "coredns"))
+    assert out["metadata"]["labels"] == {_rollout.DRAINED: "coredns"}
