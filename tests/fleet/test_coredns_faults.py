@@ -39,8 +39,8 @@ def also(text: str) -> str:
 @dataclasses.dataclass(frozen=True)
 class Fault:
     """``corefile`` is put into the running CoreDNS's ConfigMap, ``settings`` are the role's, ``config_map`` and ``deployment`` are merged into
-    those objects, ``late_deployment`` when it runs; ``starts`` is the image that it starts with, with ``replicas``; ``says`` are words of the message;
-    ``numbers`` are those of the faults in docs/reliability.md.
+    those objects, ``late_deployment`` when it runs; ``starts`` is the image that it starts with, with ``replicas``, and ``early`` whether with
+    ``corefile`` as well; ``says`` are words of the message; ``numbers`` are those of the faults in docs/reliability.md.
     """
 
     outcome: str
@@ -52,6 +52,7 @@ class Fault:
     late_deployment: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     starts: str = "OURS"
     replicas: int = 1
+    early: bool = False
     numbers: str = ""
 
     @property
@@ -155,11 +156,12 @@ FAULTS: dict[str, Fault] = {
     "immutable": Fault("refused", "immutable", config_map={"immutable": True}, numbers="F39"),
     "paused": Fault("refused", "paused", late_deployment={"spec": {"paused": True}}, numbers="F42"),
     # as a reload that hangs: the pod is exchanged, where there is room for another
-    "reload-too-late": Fault("done", corefile=RELOADS_LATE, settings={"coredns_multicluster_wait_timeout": 40}, numbers="F41"),
+    "reload-too-late": Fault("done", corefile=RELOADS_LATE, early=True, settings={"coredns_multicluster_wait_timeout": 40}, numbers="F41"),
     "reload-too-late-without-room": Fault(
         "restored",
         "free ports",
         corefile=RELOADS_LATE,
+        early=True,
         deployment=container(ports=[{"name": "only-one", "containerPort": 5399, "hostPort": 5399, "protocol": "UDP"}]),
         settings={"coredns_multicluster_wait_timeout": 25},
         numbers="F41",
@@ -236,7 +238,8 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
     member2.remove_coredns(LABEL)
     hosts = {}
     for name, fault in FAULTS.items():
-        member2.add_coredns(f"fault-{name}", LABEL, images[fault.starts], STOCK, replicas=fault.replicas if fault.asked else 0)
+        corefile = fault.corefile if fault.early else STOCK
+        member2.add_coredns(f"fault-{name}", LABEL, images[fault.starts], corefile, replicas=fault.replicas if fault.asked else 0)
         if fault.deployment:
             member2.apps.patch_namespaced_deployment(f"fault-{name}", "kube-system", fault.deployment)
         settings = {
