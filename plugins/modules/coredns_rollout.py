@@ -284,7 +284,7 @@ class Rollout:
             self.cluster.patch(self.path, patch)
 
     def drain(self) -> None:
-        """Delete what was taken out of service, once every proxy has let go of it: the last flows to it are those that count."""
+        """Delete what was taken out of service, once no proxy leads a query to it any more."""
         leaving = [pod["metadata"]["name"] for pod in self.orphans()]
         if not leaving:
             return
@@ -298,14 +298,23 @@ class Rollout:
                 break
         for name in leaving:
             self.cluster.delete(f"{self._pods}/{name}")
+        # it has a limit of its own
+        self.until += time.monotonic() - started
 
     def _asked(self, pods: list[str], port: int | None) -> dict[str, int | None]:
         """How many questions each pod has had; None where it does not say."""
         if not port:
             return dict.fromkeys(pods)
+
+        def one(pod: str) -> int | None:
+            try:
+                return _metrics.asked(self.cluster.metrics(self.namespace, pod, port))
+            except ApiError:
+                # it has gone, or does not answer: no reason to keep it
+                return None
+
         with ThreadPoolExecutor(max_workers=8) as pool:
-            texts = pool.map(lambda pod: self.cluster.metrics(self.namespace, pod, port), pods)
-            return dict(zip(pods, map(_metrics.asked, texts), strict=True))
+            return dict(zip(pods, pool.map(one, pods), strict=True))
 
     def _metrics_port(self) -> int | None:
         """Where pods tell how often they are asked, by their Corefile."""
@@ -332,7 +341,7 @@ class Rollout:
             if error.status != 409:
                 raise
             # its status changed meanwhile, which is no reason to leave it
-            patch["metadata"].pop("resourceVersion")
+            patch["metadata"].pop("resourceVersion", None)
             self.cluster.patch(f"{self._pods}/{pod}", patch)
 
     def _in_time(self, words: str) -> None:

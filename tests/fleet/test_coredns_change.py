@@ -81,23 +81,6 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
     assert result["lost"] == 0, result["losses"]
 
 
-@pytest.mark.long
-def test_an_old_pod_goes_when_nobody_asks_it_any_more(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
-    """A client that goes on asking pods that are out of service, as one does whose flow its node's proxy has not cleared yet."""
-    command = fleet.command("playbooks/site.yml", "--limit", member2.name, *TAGS)
-    with member2.probing({pod["status"]["podIP"]: 20 for pod in member2.pods("k8s-app=kube-dns")}) as probing:
-        running = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        out = wait_for("old pods are out of service", lambda: member2.pods("clusterset.dns/drained=coredns"), 180)
-        # twice the time for which they answer at least
-        time.sleep(20)
-        kept = member2.pods("clusterset.dns/drained=coredns")
-    said = running.communicate()[0]
-    assert {pod["metadata"]["name"] for pod in kept} == {pod["metadata"]["name"] for pod in out}
-    assert all(result["lost"] == 0 for result in probing.results.values()), probing.results
-    assert running.returncode == 0, said[-3000:]
-    assert not member2.pods("clusterset.dns/drained")
-
-
 def write_corefile(member: Member, corefile: str) -> None:
     """As someone would with ``kubectl edit``: nothing else of the ConfigMap changes."""
     member.core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": corefile}})
@@ -147,6 +130,23 @@ def upgrade(member: Member, corefile: str, image: str) -> None:
         del deployment.metadata.annotations[key]
     member.apps.replace_namespaced_deployment("coredns", "kube-system", deployment)
     wait_for("the upgrade has rolled out", member.rolled_out, 180)
+
+
+@pytest.mark.long
+def test_an_old_pod_goes_when_nobody_asks_it_any_more(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    """A client that goes on asking pods that are out of service, as one does whose flow its node's proxy has not cleared yet."""
+    command = fleet.command("playbooks/site.yml", "--limit", member2.name, *TAGS)
+    with member2.probing({pod["status"]["podIP"]: 20 for pod in member2.pods("k8s-app=kube-dns")}) as probing:
+        running = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        out = wait_for("old pods are out of service", lambda: member2.pods("clusterset.dns/drained=coredns"), 180)
+        # twice the time for which they answer at least
+        time.sleep(20)
+        kept = member2.pods("clusterset.dns/drained=coredns")
+    said = running.communicate()[0]
+    assert {pod["metadata"]["name"] for pod in kept} == {pod["metadata"]["name"] for pod in out}
+    assert all(result["lost"] == 0 for result in probing.results.values()), probing.results
+    assert running.returncode == 0, said[-3000:]
+    assert not member2.pods("clusterset.dns/drained")
 
 
 @pytest.mark.long
