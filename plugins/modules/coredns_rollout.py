@@ -191,41 +191,37 @@ class Rollout:
         found = self.cluster.list(self._pods, label_selector=f"{_rollout.DRAINED}={self.params['deployment']}")
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
-    def mark(self) -> tuple[dict[str, t.Any], str]:
-        """The Deployment and the hash of its present template; waits for its controller to have seen it."""
+    def new_and_old(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]], list[dict[str, t.Any]]]:
+        """The Deployment, the pods of its present template, and its other ones; waits for its controller to have seen it."""
         while True:
             deployment = self.read()
-            sets = self.cluster.list(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets", label_selector=_selector(deployment))
-            if mark := _rollout.newest(deployment, sets):
-                return deployment, mark
+            selector = _member.coredns(deployment)["selector"]
+            sets = self.cluster.list(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets", label_selector=selector)
+            mark = _rollout.newest(deployment, sets)
+            if mark:
+                break
             self._in_time("its controller did not take note of the change")
-
-    def new_and_old(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]], list[dict[str, t.Any]]]:
-        """The Deployment, the pods of its present template, and its other ones."""
-        deployment, mark = self.mark()
-        pods = self.cluster.list(self._pods, label_selector=_selector(deployment))
+        pods = self.cluster.list(self._pods, label_selector=selector)
         new = [pod for pod in pods if pod["metadata"]["labels"].get(_rollout.HASH) == mark]
         old = [pod for pod in pods if pod["metadata"]["labels"].get(_rollout.HASH) != mark]
         return deployment, new, old
 
-    def stuck(self) -> list[str]:
+    def stuck(self) -> list[dict[str, t.Any]]:
         """Those of the pods to replace that are there and of the Deployment's present template."""
         if not self.params["replace"]:
             return []
         _deployment, new, _old = self.new_and_old()
-        names = {pod["metadata"]["name"] for pod in new if not pod["metadata"].get("deletionTimestamp")}
-        return [name for name in self.params["replace"] if name in names]
+        return [pod for pod in new if pod["metadata"]["name"] in self.params["replace"] and not pod["metadata"].get("deletionTimestamp")]
 
-    def release(self, names: list[str]) -> None:
+    def release(self, pods: list[dict[str, t.Any]]) -> None:
         """Make old pods of them, which still serve."""
-        for name in names:
-            self._patch(name, _rollout.release(self.params["deployment"]))
+        for pod in pods:
+            self._patch(pod["metadata"]["name"], _rollout.release(self.params["deployment"]))
 
-    def take_back(self, names: list[str]) -> None:
+    def take_back(self, pods: list[dict[str, t.Any]]) -> None:
         """Undo :meth:`release`."""
-        mark = self.mark()[1]
-        for name in names:
-            self._patch(name, _rollout.take_back(mark))
+        for pod in pods:
+            self._patch(pod["metadata"]["name"], _rollout.take_back(pod["metadata"]["labels"][_rollout.HASH]))
 
     def ready(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
         """Wait until as many new pods serve as there shall be replicas. :returns: the Deployment and the old pods."""
@@ -360,10 +356,6 @@ class Rollout:
         return ""
 
 
-def _selector(deployment: dict[str, t.Any]) -> str:
-    return ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-
-
 def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
     """Exchange the pods if there is a reason. :raises RolloutError: new pods are of no use; the old ones still serve."""
     started = time.monotonic()
@@ -382,7 +374,7 @@ def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
         result["diff"] = {
             "before_header": label,
             "after_header": label,
-            "before": f"image: {container['image']}\n" + "".join(f"pod to replace: {name}\n" for name in stuck),
+            "before": f"image: {container['image']}\n" + "".join(f"pod to replace: {pod['metadata']['name']}\n" for pod in stuck),
             "after": f"image: {want.image}\n",
         }
     if patch:
