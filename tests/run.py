@@ -318,8 +318,11 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
 }
 
 
-# Steps that run on the fleet, which the step lab brings up beside all others.
+# Steps that run on the fleet.
 NEED_LAB = {"molecule", "fleet", *STEPS["faults"]}
+# Beside all that needs no fleet: the lab waits for containers more than it computes, and takes longest where nothing is cached; Molecule's
+# scenario, which follows it, does not count what clients lose while others take the cores.
+BESIDE = ("lab", "molecule")
 # Groups that take longer than one waits for with every change.
 LONG = {"faults"}
 
@@ -351,6 +354,17 @@ def execute(name: str, step: t.Callable[[Log], Count]) -> Count:
     return count
 
 
+def in_turn(steps: dict[str, t.Callable[[Log], Count]], *, fleet: bool = True) -> list[Count]:
+    """Run steps one after the other; those that need a fleet have failed where there is none."""
+    counts = []
+    for name, step in steps.items():
+        counts.append(execute(name, step) if fleet or name not in NEED_LAB else Count(failed=1))
+        if name == "lab" and counts[-1].failed:
+            print("Without a fleet there is nothing to try the rest on.", flush=True)
+            fleet = False
+    return counts
+
+
 def main() -> int:
     groups = ", ".join(STEPS)
     parser = argparse.ArgumentParser(description=__doc__)
@@ -366,16 +380,12 @@ def main() -> int:
     if NEED_LAB & set(chosen):
         chosen = {"lab": STEPS["lab"]["lab"], **chosen}
     started = time.monotonic()
+    first = {name: chosen.pop(name) for name in BESIDE if name in chosen}
+    last = {name: chosen.pop(name) for name in list(chosen) if name in NEED_LAB}
     with ThreadPoolExecutor(1) as beside:
-        # It waits for containers more than it computes, and takes longest where nothing is cached.
-        lab = [beside.submit(execute, "lab", chosen.pop("lab"))] if "lab" in chosen else []
-        early = [execute(name, step) for name, step in chosen.items() if name not in NEED_LAB]
-        counts = early + [future.result() for future in lab]
-        if lab and counts[-1].failed:
-            print("Without a fleet there is nothing to try the rest on.", flush=True)
-            counts += [Count(failed=1) for name in chosen if name in NEED_LAB]
-        else:
-            counts += [execute(name, step) for name, step in chosen.items() if name in NEED_LAB]
+        on_fleet = beside.submit(in_turn, first)
+        counts = in_turn(chosen) + on_fleet.result()
+    counts += in_turn(last, fleet="lab" in first and not on_fleet.result()[0].failed)
     passed, failed, skipped = (sum(getattr(count, word) for count in counts) for word in ("passed", "failed", "skipped"))
     print(f"{time.monotonic() - started:.0f} s" + (f", {skipped} skipped" if skipped else ""))
     print(f"{passed} passed, {failed} failed")
