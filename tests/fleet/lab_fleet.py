@@ -55,6 +55,11 @@ KUBEADM_COREFILE = """\
 """
 
 
+def reloading_often(corefile: str) -> str:
+    """A Corefile like kubeadm's, with which CoreDNS looks for another one each 2 seconds and not each 30, so that tests wait less."""
+    return corefile.replace("    reload\n", "    reload 2s 1s\n")
+
+
 def wait_for(what: str, check: t.Callable[[], t.Any], seconds: float = 120, pause: float = 0.2) -> t.Any:
     """What ``check`` returns as soon as it is true; fails the test with ``what`` otherwise."""
     until = time.monotonic() + seconds

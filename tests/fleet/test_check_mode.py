@@ -12,8 +12,12 @@ import pytest
 from kubernetes import config, dynamic
 from lab_fleet import ENVIRONMENT, LAB, Fleet, wait_for
 
-# What controllers write by themselves all the time (requests for certificates vanish after an hour), and what is a view of something else.
-BUSY = {"Binding", "CertificateSigningRequest", "ComponentStatus", "CSINode", "Cluster", "Event", "Lease", "Node", "APIService", "Work"}
+# What controllers write by themselves all the time, and what is a view of something else.
+BUSY = {"Binding", "ComponentStatus", "CSINode", "Cluster", "Event", "Lease", "Node", "APIService", "Work"}
+
+
+# By cluster and object, see `versions`.
+Versions = dict[str, dict[str, str]]
 
 
 def versions(name: str) -> dict[str, str]:
@@ -30,13 +34,13 @@ def versions(name: str) -> dict[str, str]:
     return found
 
 
-def all_versions(fleet: Fleet) -> dict[str, dict[str, str]]:
+def all_versions(fleet: Fleet) -> Versions:
     return {name: versions(name) for name in ("karmada", *fleet.names)}
 
 
-def settled(fleet: Fleet) -> dict[str, dict[str, str]]:
+def settled(fleet: Fleet) -> Versions:
     """The versions once controllers have done what an earlier change gave them to do."""
-    readings: list[dict[str, dict[str, str]]] = []
+    readings: list[Versions] = []
 
     def same_twice() -> bool:
         readings.append(all_versions(fleet))
@@ -47,14 +51,14 @@ def settled(fleet: Fleet) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def stock_fleet(fleet: Fleet) -> dict[str, dict[str, str]]:
+def stock_fleet(fleet: Fleet) -> Versions:
     """The versions of the fleet as it is before site.yml."""
     fleet.play("playbooks/teardown.yml")
     fleet.play("lab/demo.yml")
     return settled(fleet)
 
 
-def test_check_mode_on_a_stock_fleet(fleet: Fleet, stock_fleet: dict[str, dict[str, str]]) -> None:
+def test_check_mode_on_a_stock_fleet(fleet: Fleet, stock_fleet: Versions) -> None:
     said = fleet.play("playbooks/site.yml", "--check", "--diff")
     assert all_versions(fleet) == stock_fleet
     assert said.count("failed=0") == 1 + len(fleet.names)
@@ -79,9 +83,7 @@ LATE = {"CoreDNS elsewhere", "CoreDNS too old and no image"}
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_wrong_input_is_refused_in_words_and_writes_nothing(
-    fleet: Fleet, stock_fleet: dict[str, dict[str, str]], what: str
-) -> None:
+def test_wrong_input_is_refused_in_words_and_writes_nothing(fleet: Fleet, stock_fleet: Versions, what: str) -> None:
     settings, words = WRONG[what]
     command = fleet.command("playbooks/site.yml", "-e", json.dumps(settings))
     ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)

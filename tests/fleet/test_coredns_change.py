@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from kubernetes import client
-from lab_fleet import CHECKOUT, ENVIRONMENT, Fleet, Member, wait_for
+from lab_fleet import CHECKOUT, ENVIRONMENT, Fleet, Member, reloading_often, wait_for
 
 TAGS = ("--tags", "coredns_multicluster")
 ZONE = "clusterset.local"
@@ -57,7 +57,7 @@ def quick(fleet: Fleet, member2: Member, site: None) -> t.Iterator[None]:
     """The member's CoreDNS as its platform made it, but that it looks for another Corefile each 2 seconds, so that the tests wait less."""
     fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
     original = member2.config_map()["data"]["Corefile"]
-    write_corefile(member2, original.replace("    reload\n", "    reload 2s 1s\n"))
+    write_corefile(member2, reloading_often(original))
     yield
     fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
     write_corefile(member2, original)
@@ -172,6 +172,22 @@ def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, m
         said = fleet.play("playbooks/site.yml")
     assert "all right" in said
     assert probing.results[dns]["lost"] == 0, probing.results[dns]["losses"]
+
+
+@pytest.mark.long
+def test_a_teardown_after_which_pods_do_not_answer_names_them(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    original = stock["data"]["Corefile"]
+    broken = "    template ANY ANY cluster.local {\n        rcode SERVFAIL\n    }\n"
+    write_corefile(member2, original.replace(" {\n", f" {{\n{broken}", 1))
+    try:
+        command = fleet.command("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+        ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    finally:
+        write_corefile(member2, original)
+    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+    pods = sorted(pod["metadata"]["name"] for pod in member2.pods("k8s-app=kube-dns"))
+    assert ran.returncode
+    assert f"{', '.join(pods)} did not answer kubernetes.default.svc.cluster.local: SERVFAIL" in ran.stdout, ran.stdout[-3000:]
 
 
 PLUGIN = {

@@ -21,15 +21,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lab_fleet import CHECKOUT, ENVIRONMENT, KUBEADM_COREFILE, LAB, Fleet, Member, repeated
+from lab_fleet import CHECKOUT, ENVIRONMENT, KUBEADM_COREFILE, LAB, Fleet, Member, reloading_often, repeated
 
 pytestmark = pytest.mark.long
 
-# kubeadm's but for `reload`, which looks more often, so that the tests wait less.
-STOCK = KUBEADM_COREFILE.replace("    reload\n", "    reload 2s 1s\n")
+STOCK = reloading_often(KUBEADM_COREFILE)
 RELOADS_LATE = STOCK.replace("reload 2s 1s", "reload 1h 1m")
-# Ready, and no answer to anyone.
-SILENT = STOCK.replace(".:53 {\n", ".:53 {\n    template ANY ANY cluster.local {\n        rcode SERVFAIL\n    }\n")
 LABEL = "clusterset-fault"
 
 
@@ -238,8 +235,7 @@ def scaling(member: Member) -> t.Iterator[None]:
 def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, t.Any]]:
     """What became of each fault: messages, states before and after, states after the way back, and what the probers lost."""
     member2.remove_coredns(LABEL)
-    hosts = {"silent": {"coredns_multicluster_deployment": "fault-silent"}}
-    member2.add_coredns("fault-silent", LABEL, images["STOCK"], SILENT, replicas=2)
+    hosts = {}
     for name, fault in FAULTS.items():
         corefile = fault.corefile if fault.early else STOCK
         member2.add_coredns(f"fault-{name}", LABEL, images[fault.starts], corefile, replicas=fault.replicas if fault.asked else 0)
@@ -262,7 +258,7 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "clusterset_kubeconfig": str(LAB / "kubeconfig" / f"{member2.name}.yaml"),
     }
-    inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": {name: hosts[name] for name in FAULTS}}}))
+    inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": hosts}}))
 
     member2.coredns_ready(LABEL)
     report: dict[str, t.Any] = {}
@@ -277,11 +273,10 @@ def outcome(fleet: Fleet, member2: Member, images: dict[str, str], tmp_path_fact
         report["seconds"] = time.monotonic() - started
         report["after"] = {name: member2.state(f"fault-{name}") for name in FAULTS}
         done = [name for name, fault in FAULTS.items() if fault.outcome == "done"]
-        inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": {name: hosts[name] for name in [*done, "silent"]}}}))
+        inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "hosts": {name: hosts[name] for name in done}}}))
         with scaling(member2):
             report["said_back"] = run(inventory, "teardown")
         report["back"] = {name: member2.state(f"fault-{name}") for name in done}
-    report["silent"] = sorted(pod["metadata"]["name"] for pod in member2.pods("app=fault-silent"))
     report["lost"] = {name: probing.results[server] for name, server in servers.items()}
     print(json.dumps(report["said"], indent=1))
     yield report
@@ -306,12 +301,6 @@ def test_fault(name: str, outcome: dict[str, t.Any]) -> None:
         result = outcome["lost"][name]
         assert result["asked"] > 100
         assert result["lost"] == 0, result["losses"]
-
-
-def test_a_teardown_after_which_pods_do_not_answer_names_them(outcome: dict[str, t.Any]) -> None:
-    assert len(outcome["silent"]) == 2
-    words = f"{', '.join(outcome['silent'])} did not answer kubernetes.default.svc.cluster.local: SERVFAIL"
-    assert words in outcome["said_back"].get("silent", "")
 
 
 def test_the_clusters_own_dns_answered_all_the_while(outcome: dict[str, t.Any]) -> None:
