@@ -102,7 +102,17 @@ FAULTS: dict[str, Fault] = {
     ),
     "one-replica": Fault("done", starts="STOCK", numbers="F42"),
     "disruption-budget": Fault("done", starts="STOCK", replicas=2, numbers="F42"),
-    "autoscaler": Fault("done", starts="STOCK", replicas=2, numbers="F45"),
+    # An autoscaler loses queries by itself where pods go as kubeadm has them go (docs/reliability.md). These are let go of while they answer,
+    # so that what is lost is lost by the role.
+    "autoscaler": Fault(
+        "done",
+        starts="STOCK",
+        replicas=2,
+        early=True,
+        corefile=STOCK.replace("lameduck 5s", "lameduck 20s"),
+        deployment=container(readinessProbe={"periodSeconds": 2, "failureThreshold": 1}),
+        numbers="F45",
+    ),
     "adopted": Fault(
         "done",
         corefile="clusterset.local:53 {\n    errors\n    kubernetes clusterset.local {\n        multicluster clusterset.local\n    }\n}\n" + STOCK,

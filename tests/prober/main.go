@@ -3,7 +3,8 @@
 
 // Prober asks DNS servers at a steady rate, each question from a socket of its own as a client that just started would, until it is
 // told to stop (SIGTERM), and then prints what came of it as one JSON object, by server. A question is lost when no right answer came in time; it is
-// not asked again.
+// not asked again. It says "asking" and begins to count once every server has answered: kube-proxy may hear of a new Service's pods later than
+// whoever made it.
 //
 // From one address, a fresh socket is no fresh flow for long: an address has 28,232 ephemeral ports, and conntrack remembers each for 30 seconds
 // (net.netfilter.nf_conntrack_udp_timeout), with the pod that it led to. With -sources, questions come from many addresses in turn, as those of
@@ -48,6 +49,16 @@ func ask(client *dns.Client, server string, question *dns.Msg) error {
 		return fmt.Errorf("%s with %d records", dns.RcodeToString[answer.Rcode], len(answer.Answer))
 	}
 	return nil
+}
+
+// awaited waits until a server has answered, in vain after 30 seconds.
+func awaited(server, name string, timeout time.Duration) {
+	client := &dns.Client{Timeout: timeout}
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		if ask(client, server, new(dns.Msg).SetQuestion(name, dns.TypeA)) == nil {
+			return
+		}
+	}
 }
 
 // turns gives the addresses of a network one after the other, for ever, without the first, which is the network's own. Of no network it gives
@@ -120,10 +131,8 @@ func main() {
 		sources = parsed.Masked()
 	}
 
-	results := map[string]*report{}
-	stop := make(chan struct{})
-	var mutex sync.Mutex
-	var probes sync.WaitGroup
+	rates := map[string]int{}
+	var waits sync.WaitGroup
 	for _, word := range flag.Args() {
 		server, digits, _ := strings.Cut(word, "=")
 		rate, err := strconv.Atoi(digits)
@@ -131,6 +140,20 @@ func main() {
 			fmt.Fprintf(os.Stderr, "%q is not ADDRESS:PORT=QUESTIONS_A_SECOND\n", word)
 			os.Exit(2)
 		}
+		rates[server] = rate
+		waits.Add(1)
+		go func() {
+			defer waits.Done()
+			awaited(server, *name, *timeout)
+		}()
+	}
+	waits.Wait()
+
+	results := map[string]*report{}
+	stop := make(chan struct{})
+	var mutex sync.Mutex
+	var probes sync.WaitGroup
+	for server, rate := range rates {
 		probes.Add(1)
 		go func() {
 			defer probes.Done()
