@@ -13,4 +13,4 @@ class FilterModule:
     """Filters on what Karmada has."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"crds_not_older": _karmada.not_older, "unplaced": _karmada.unplaced}
+        return {"crds_not_older": _karmada.not_older, "left_slices": _karmada.left_slices, "unplaced": _karmada.unplaced}

@@ -13,6 +13,10 @@ from ansible_collections.clusterset.dns.plugins.module_utils._member import desc
 
 Object = t.Mapping[str, t.Any]
 
+# The label of each Work that holds an EndpointSlice collected from a member, and the prefix of the namespaces that Works are in.
+COLLECTED = "endpointslice.karmada.io/managed-by"
+_SPACE = "karmada-es-"
+
 
 def cluster(item: Object, group_version: str, kinds: t.Collection[str]) -> dict[str, t.Any]:
     """One of Karmada's Clusters: ``{name, ready, why, kubernetes, sync_mode, serves}``.
@@ -112,4 +116,44 @@ def unplaced(bindings: t.Iterable[Object], services: t.Iterable[Object]) -> list
         f"{kind} {namespace}/{name}: {scheduled.get((kind, namespace, name), 'no policy has selected it yet')}"
         for kind, namespace, name in wanted
         if scheduled.get((kind, namespace, name), "missing")
+    ]
+
+
+def collected(works: t.Iterable[Object], exports: t.Iterable[Object]) -> list[dict[str, str]]:
+    """The EndpointSlices that Karmada collected from members for ``exports``: ``{work, cluster, namespace, name}``, the last two the Service's.
+
+    :arg works: those with the label :data:`COLLECTED`.
+    """
+    exported = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in exports}
+    found = []
+    for work in works:
+        metadata = work["metadata"]
+        namespace, name = (metadata["labels"].get(f"endpointslice.karmada.io/{key}", "") for key in ("namespace", "name"))
+        if (namespace, name) in exported:
+            cluster = metadata["namespace"].removeprefix(_SPACE)
+            found.append({"work": metadata["name"], "cluster": cluster, "namespace": namespace, "name": name})
+    return found
+
+
+def left_slices(found: t.Iterable[Object], services: t.Iterable[Object], prune: bool) -> list[dict[str, t.Any]]:
+    """What makes Karmada leave EndpointSlices of members where they are when it forgets what it collected, as an export is withdrawn.
+
+    A Service that Karmada delivered hands its label ``karmada.io/managed`` on to its EndpointSlices, so that Karmada takes them for its own
+    and deletes them in the member with the Work (``ObjectWatcher.Delete``, 1.16). Kubernetes makes them anew, but not where its controller has
+    been started since it last wrote them (``onEndpointSliceDelete``, 1.34): the Service then has no endpoints until a pod of it changes.
+
+    :arg found: what :func:`collected` gives.
+    :arg services: those that are exported from now on, each from its ``from_clusters``.
+    :arg prune: whether exports of other services go.
+    """
+    exporters = {(service["namespace"], service["name"]): service["from_clusters"] for service in services}
+    return [
+        {
+            "apiVersion": "work.karmada.io/v1alpha1",
+            "kind": "Work",
+            "metadata": {"namespace": _SPACE + one["cluster"], "name": one["work"]},
+            "spec": {"preserveResourcesOnDeletion": True},
+        }
+        for one in found
+        if one["cluster"] not in exporters.get((one["namespace"], one["name"]), () if prune else (one["cluster"],))
     ]

@@ -71,6 +71,10 @@ options:
         description: The namespace; empty for all of them.
         type: str
         default: ""
+  collected:
+    description: Read as well which EndpointSlices Karmada collected for the ServiceExports of this collection.
+    type: bool
+    default: false
   wait:
     description: Wait until each Ready cluster of O(members) lists the kinds.
     type: bool
@@ -120,6 +124,27 @@ clusters:
     serves:
       description: Whether the cluster lists all O(kinds).
       type: bool
+collected:
+  description: The EndpointSlices that Karmada collected from members for the ServiceExports that this collection made.
+  returned: when O(collected=true)
+  type: list
+  elements: dict
+  contains:
+    work:
+      description: Name of the Work that holds it.
+      type: str
+    cluster:
+      description: The cluster that it was collected from.
+      type: str
+      sample: member1
+    namespace:
+      description: Namespace of the exported Service.
+      type: str
+      sample: default
+    name:
+      description: Name of the exported Service.
+      type: str
+      sample: serve
 crds:
   description: The labels of the control plane's own ServiceExport and ServiceImport CustomResourceDefinitions, by name.
   returned: success
@@ -147,6 +172,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils import _karmada
 from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._services import LABELS
 
 ARGUMENT_SPEC = {
     "members": {"type": "list", "elements": "str", "default": []},
@@ -163,12 +189,15 @@ ARGUMENT_SPEC = {
             "namespace": {"default": ""},
         },
     },
+    "collected": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 2},
 }
 CLUSTERS = "/apis/cluster.karmada.io/v1alpha1/clusters"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+EXPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceexports"
+WORKS = "/apis/work.karmada.io/v1alpha1/works"
 
 
 def look(karmada: Cluster, params: dict[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -194,6 +223,14 @@ def crd_labels(karmada: Cluster) -> dict[str, dict[str, str]]:
     return {name: crd["metadata"].get("labels") or {} for name, crd in found.items() if crd}
 
 
+def collected(karmada: Cluster, crds: t.Collection[str]) -> list[dict[str, str]]:
+    """What Karmada collected for our exports, of which there are none without their definition."""
+    if "serviceexports.multicluster.x-k8s.io" not in crds:
+        return []
+    exports = karmada.list(EXPORTS, label_selector=",".join(f"{key}={value}" for key, value in LABELS.items()))
+    return _karmada.collected(karmada.list(WORKS, label_selector=_karmada.COLLECTED) if exports else [], exports)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
@@ -202,6 +239,7 @@ def main() -> None:
     try:
         missing = karmada.can_i(params["rights"])
         crds = crd_labels(karmada)
+        more = {"collected": collected(karmada, crds)} if params["collected"] else {}
         while True:
             clusters = look(karmada, params)
             pending = _karmada.waiting_for(clusters, params["members"])
@@ -220,6 +258,7 @@ def main() -> None:
         pending=pending,
         problems=_karmada.problems(karmada.name, missing, params["members"], names),
         duration=round(elapsed, 1),
+        **more,
     )
 
 

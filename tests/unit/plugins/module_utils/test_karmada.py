@@ -79,3 +79,31 @@ def test_what_karmada_has_not_placed_is_said_in_its_words():
     assert _karmada.unplaced(placed[:1], services) == ["ServiceImport default/serve: no policy has selected it yet"]
     refused = [binding("ServiceExport", "False", "0/2 clusters are available"), placed[1]]
     assert _karmada.unplaced(refused, services) == ["ServiceExport default/serve: 0/2 clusters are available"]
+
+
+def work(cluster, service, name="serve-abc"):
+    labels = {"endpointslice.karmada.io/namespace": "default", "endpointslice.karmada.io/name": service}
+    return {"metadata": {"namespace": f"karmada-es-{cluster}", "name": name, "labels": labels}}
+
+
+def test_what_karmada_collected_for_exports():
+    exports = [{"metadata": {"namespace": "default", "name": "serve"}}]
+    # of MultiClusterServices the Works have no service
+    unlabelled = {"metadata": {"namespace": "karmada-es-a", "name": "other", "labels": {}}}
+    assert _karmada.collected([work("a", "serve"), work("a", "foreign"), unlabelled], exports) == [
+        {"work": "serve-abc", "cluster": "a", "namespace": "default", "name": "serve"}
+    ]
+
+
+def test_slices_are_left_where_an_export_goes_and_nowhere_else():
+    found = [{"work": f"{name}-{cluster}", "cluster": cluster, "namespace": "default", "name": name} for name in ("x", "y") for cluster in ("a", "b")]
+    services = [{"namespace": "default", "name": "x", "from_clusters": ["a"]}]
+
+    def left(prune, services=services):
+        return [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in _karmada.left_slices(found, services, prune)]
+
+    # x is no longer exported from b; y stays as it is unless pruned
+    assert left(False) == [("karmada-es-b", "x-b")]
+    assert left(True) == [("karmada-es-b", "x-b"), ("karmada-es-a", "y-a"), ("karmada-es-b", "y-b")]
+    assert len(left(True, [])) == 4
+    assert all(one["spec"] == {"preserveResourcesOnDeletion": True} for one in _karmada.left_slices(found, [], True))
