@@ -239,7 +239,6 @@ def main() -> None:
     try:
         missing = karmada.can_i(params["rights"])
         crds = crd_labels(karmada)
-        more = {"collected": collected(karmada, crds)} if params["collected"] else {}
         while True:
             clusters = look(karmada, params)
             pending = _karmada.waiting_for(clusters, params["members"])
@@ -248,6 +247,8 @@ def main() -> None:
             if module.check_mode or not params["wait"] or not hopeful or elapsed >= params["wait_timeout"]:
                 break
             time.sleep(params["wait_sleep"])
+        # last: who asks for it may not be allowed to, and what is asked may be no Karmada, which is said in better words than those of a refusal
+        more = {"collected": [] if missing else collected(karmada, crds)} if params["collected"] else {}
     except ApiError as error:
         module.fail_json(msg=str(error))
     names = {one["name"] for one in clusters}
