@@ -99,11 +99,11 @@ def test_slices_are_left_where_an_export_goes_and_nowhere_else():
     found = [{"work": f"{name}-{cluster}", "cluster": cluster, "namespace": "default", "name": name} for name in ("x", "y") for cluster in ("a", "b")]
     services = [{"namespace": "default", "name": "x", "from_clusters": ["a"]}]
 
-    def left(prune, services=services):
+    def left(prune, services):
         return [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in _karmada.left_slices(found, services, prune)]
 
     # x is no longer exported from b; y stays as it is unless pruned
-    assert left(False) == [("karmada-es-b", "x-b")]
-    assert left(True) == [("karmada-es-b", "x-b"), ("karmada-es-a", "y-a"), ("karmada-es-b", "y-b")]
+    assert left(False, services) == [("karmada-es-b", "x-b")]
+    assert left(True, services) == [("karmada-es-b", "x-b"), ("karmada-es-a", "y-a"), ("karmada-es-b", "y-b")]
     assert len(left(True, [])) == 4
     assert all(one["spec"] == {"preserveResourcesOnDeletion": True} for one in _karmada.left_slices(found, [], True))
