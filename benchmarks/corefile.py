@@ -50,7 +50,7 @@ def peer_program(folder: Path) -> Path:
 
 def subject_seconds(text: str) -> float:
     """One edit, in seconds of processor time."""
-    from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, edit
+    from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit, edit
 
     started = time.process_time()
     result = edit(text, Edit(zone="clusterset.local"))

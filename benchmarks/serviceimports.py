@@ -25,7 +25,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible_collections.clusterset.dns.plugins.module_utils._api import Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 from apiservers import ApiServer
 from process import Run, run
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of ``PLACE_ARG_SPEC`` in ``module_utils/_corefile_place.py``."""
+    """The options of ``PLACE_ARG_SPEC`` in ``module_utils/_corefile/place.py``."""
 
     DOCUMENTATION = r"""
 requirements:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of ``PODS_ARG_SPEC`` in ``module_utils/_dns_query.py``."""
+    """The options of ``PODS_ARG_SPEC`` in ``module_utils/_dns/query.py``."""
 
     DOCUMENTATION = r"""
 requirements:

@@ -8,7 +8,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.clusterset.dns.plugins.module_utils import _coredns_image
+from ansible_collections.clusterset.dns.plugins.module_utils._image import recipe as _coredns_image
 
 
 def coredns_recipe(inputs: t.Mapping[str, t.Any]) -> str:

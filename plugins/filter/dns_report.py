@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils import _dns_report
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import report as _dns_report
 
 
 class FilterModule:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils import _karmada
+from ansible_collections.clusterset.dns.plugins.module_utils._karmada import clusters as _karmada
 
 
 class FilterModule:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils import _member, _platform, _zone_server
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import platform as _platform
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import zone_server as _zone_server
 
 
 class FilterModule:

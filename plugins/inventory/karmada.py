@@ -77,7 +77,7 @@ import typing as t
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.clusterset.dns.plugins.module_utils._api import (
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import (
     AUTH_ARG_SPEC,
     KUBERNETES_IMPORT_ERROR,
     ApiError,

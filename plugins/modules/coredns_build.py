@@ -146,7 +146,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _coredns_image
+from ansible_collections.clusterset.dns.plugins.module_utils._image import recipe as _coredns_image
 
 ARGUMENT_SPEC = {
     "version": {"required": True},

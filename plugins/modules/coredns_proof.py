@@ -114,8 +114,15 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _corefile, _dns, _dns_query, _member, _metrics, _proof, _rollout
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import metrics as _metrics
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import proof as _proof
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile import model as _corefile
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.rights import describe_right
 
 ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},
@@ -165,7 +172,7 @@ class Proof:
             if time.monotonic() > until:
                 raise Refuted(
                     f"CoreDNS's service account {self.params['namespace']}/{account} may not"
-                    f" {' nor '.join(map(_member.describe_right, denied))}, without which it would not answer. Give it that"
+                    f" {' nor '.join(map(describe_right, denied))}, without which it would not answer. Give it that"
                     " right (role coredns_multicluster, tag rbac), or see who takes it away."
                 )
             time.sleep(_PAUSE)

@@ -143,8 +143,13 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _corefile, _dns, _dns_query, _member, _metrics, _rollout
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import metrics as _metrics
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile import model as _corefile
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},

@@ -257,22 +257,22 @@ line:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit, Result, edit, how_served
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.marks import marked_zones
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import (
     CorefileError,
     parse,
     plugins_used,
     reload_hash,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import Edit, Result, edit, how_served
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_marks import marked_zones
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_place import (
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import (
     PLACE_ARG_SPEC,
     ConfigMap,
     File,
     PlaceError,
     place_of,
 )
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
 
 ARGUMENT_SPEC = {
     "zone": {"required": True},

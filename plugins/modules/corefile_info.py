@@ -175,8 +175,8 @@ reload_sha512:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import how_served
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import (
     CorefileError,
     describe,
     parse,
@@ -184,8 +184,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import (
     reload_hash,
     zones_served,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_edit import how_served
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_place import PLACE_ARG_SPEC, PlaceError, place_of
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import PLACE_ARG_SPEC, PlaceError, place_of
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
 
 
 def main() -> None:

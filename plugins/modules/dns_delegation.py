@@ -100,10 +100,11 @@ notes:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.clusterset.dns.plugins.module_utils import _delegation, _delegation_helm
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_parser import CorefileError
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_settings import address, domain
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation as _delegation
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation_helm as _delegation_helm
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import address, domain
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
     "place": {"choices": ["stub_domains", "operator", "helm"], "required": True},

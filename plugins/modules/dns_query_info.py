@@ -140,9 +140,9 @@ answers:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _dns_query
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._dns import Question, invalid_name
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.expect import Question, invalid_name
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "questions": {

@@ -128,8 +128,8 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _http
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import http_query as _http
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "urls": {"type": "list", "elements": "str", "required": True},

@@ -170,9 +170,9 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _karmada
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._services import LABELS
+from ansible_collections.clusterset.dns.plugins.module_utils._karmada import clusters as _karmada
+from ansible_collections.clusterset.dns.plugins.module_utils._karmada.services import LABELS
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
     "members": {"type": "list", "elements": "str", "default": []},

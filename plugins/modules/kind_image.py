@@ -71,7 +71,7 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _docker
+from ansible_collections.clusterset.dns.plugins.module_utils._image import engine as _docker
 
 ARGUMENT_SPEC = {"name": {"required": True}, "cluster": {"required": True}, "kind": {"type": "path", "default": "kind"}}
 

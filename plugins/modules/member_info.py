@@ -159,8 +159,11 @@ member:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _member, _platform, _rollout, _zone_server
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import platform as _platform
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import zone_server as _zone_server
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
     "name": {"required": True},

@@ -243,15 +243,15 @@ summary:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._control_plane import override, require_retain_rule
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import (
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments import (
     FLEET_ARG_SPEC,
     finish,
     fleet_from,
     karmada_from,
     settings_from,
 )
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.control_plane import override, require_retain_rule
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
     **FLEET_ARG_SPEC,

@@ -150,13 +150,13 @@ members_without_api:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import (
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments import (
     FLEET_ARG_SPEC,
     finish_info,
     fleet_from,
     settings_from,
 )
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, Cluster
 
 
 def main() -> None:

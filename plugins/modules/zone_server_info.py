@@ -85,8 +85,12 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils import _dns, _dns_query, _member, _rollout, _zone_server
-from ansible_collections.clusterset.dns.plugins.module_utils._api import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import zone_server as _zone_server
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},

@@ -20,8 +20,8 @@ from lab_fleet import CHECKOUT, wait_for
 sys.path[:0] = [str(CHECKOUT / "benchmarks"), str(CHECKOUT / "tests" / "unit")]
 # The collection is found as the unit tests find it.
 importlib.import_module("conftest")
-from ansible_collections.clusterset.dns.plugins.module_utils._api import Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet, Member, Row, Settings
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet import Fleet, Member, Row, Settings
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 from apiservers import ApiServer
 
 pytestmark = pytest.mark.long

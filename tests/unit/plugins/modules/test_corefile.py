@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile import parse, reload_hash
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile_place import ANNOTATION
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import parse, reload_hash
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import ANNOTATION
 from ansible_collections.clusterset.dns.plugins.modules import corefile, corefile_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 

@@ -12,7 +12,7 @@ pytest.importorskip("kubernetes")
 
 from ansible_collections.clusterset.dns.plugins.modules import dns_query_info
 
-from ..module_utils.dns_server import LoopbackDns, Reply
+from ..module_utils._dns.dns_server import LoopbackDns, Reply
 
 NAME = "kubernetes.default.svc.cluster.local"
 RIGHT = {(NAME, "A"): Reply(("10.96.0.1",))}

@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("dns")
 pytest.importorskip("kubernetes")
 
-from ansible_collections.clusterset.dns.plugins.module_utils import _dns_query
-from ansible_collections.clusterset.dns.plugins.module_utils._api import ApiError
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
 from ansible_collections.clusterset.dns.plugins.modules import dns_verify_info
 
-from ..module_utils.dns_server import LoopbackDns, Reply
+from ..module_utils._dns.dns_server import LoopbackDns, Reply
 
 ZONE = "clusterset.local"
 SERVE = f"serve.default.svc.{ZONE}"

@@ -10,8 +10,8 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
-from ansible_collections.clusterset.dns.plugins.module_utils import _dns_query
-from ansible_collections.clusterset.dns.plugins.module_utils._zone_server import objects
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.zone_server import objects
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
 from ansible_collections.clusterset.dns.plugins.modules import dns_delegation, member_info, zone_server_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 

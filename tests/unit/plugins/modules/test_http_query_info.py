@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("kubernetes")
 
-from ansible_collections.clusterset.dns.plugins.module_utils._api import ApiError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
 from ansible_collections.clusterset.dns.plugins.modules import http_query_info
 
 PODS = "/api/v1/namespaces/default/pods"

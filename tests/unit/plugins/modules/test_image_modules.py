@@ -8,7 +8,7 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.clusterset.dns.plugins.module_utils import _docker
+from ansible_collections.clusterset.dns.plugins.module_utils._image import engine as _docker
 from ansible_collections.clusterset.dns.plugins.modules import kind_image, registry_image
 
 IMAGE = "localhost/coredns/abc:v1.15.0"

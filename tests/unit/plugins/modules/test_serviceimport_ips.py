@@ -13,9 +13,9 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
-from ansible_collections.clusterset.dns.plugins.module_utils._api import hide_secrets
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet import Fleet
-from ansible_collections.clusterset.dns.plugins.module_utils._fleet_args import members_from
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments import members_from
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet import Fleet
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import hide_secrets
 from ansible_collections.clusterset.dns.plugins.modules import serviceimport_ips, serviceimport_ips_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
@@ -199,7 +199,7 @@ def test_a_connection_that_breaks_is_made_anew(run: t.Any, apis: t.Any) -> None:
 
 
 def test_a_continue_token_that_expires_restarts_the_list(run: t.Any, apis: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible_collections.clusterset.dns.plugins.module_utils._fleet._PAGE", 10)
+    monkeypatch.setattr("ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet._PAGE", 10)
     api = fill(apis(), [f"s{number}" for number in range(25)])
     expired = iter([status(410, "Expired", "The provided continue parameter is too old")])
     api.faults.append(lambda _method, _path, query: next(expired, None) if "continue" in query else None)

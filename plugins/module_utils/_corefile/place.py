@@ -1,0 +1,213 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
+"""Where a Corefile is kept: a key of a ConfigMap, or a file. Both are read and written the same way.
+
+The ConfigMap carries an annotation with each key's text as it was before the first change, so that any machine can give it back when
+the last zone is taken out again, or say that it did not come back byte for byte because someone else changed it since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+__all__ = ["ANNOTATION", "PLACE_ARG_SPEC", "ConfigMap", "File", "PlaceError", "place_of"]
+
+PLACE_ARG_SPEC = {
+    "path": {"type": "path"},
+    "namespace": {"default": "kube-system"},
+    "name": {"default": "coredns"},
+    "key": {"default": "Corefile", "no_log": False},
+    "cluster_domain": {"default": "cluster.local"},
+    "imports": {"type": "dict"},
+    "env": {"type": "dict"},
+}
+# JSON, key of the ConfigMap to {sha512, text, ours}: hash of the original ('' for a key that was not there), the original, and the hash
+# of what this collection wrote last, unless someone else wrote in between.
+ANNOTATION = "clusterset.dns/original"
+# What the API server allows for all annotations of an object: apimachinery, TotalAnnotationSizeLimitB.
+_ANNOTATIONS_LIMIT = 256 * 1024
+_LABELS = {"app.kubernetes.io/managed-by": "clusterset.dns", "app.kubernetes.io/part-of": "clusterset.dns"}
+
+
+class PlaceError(Exception):
+    """Why a Corefile cannot be read from or written to its place, as a sentence."""
+
+
+class File:
+    """A Corefile on disk, in UTF-8."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.label = path
+
+    def read(self) -> str | None:
+        """The text, byte for byte; None where there is no file."""
+        try:
+            with open(self.path, "rb") as file:
+                return file.read().decode()
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            raise PlaceError(f"{self.path} is not UTF-8 (byte {error.start}).") from None
+        except OSError as error:
+            raise PlaceError(f"{self.path} cannot be read: {error.strerror}.") from None
+
+    def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
+        """Put a text in the file's place at once, with its mode and owner kept."""
+        target = os.path.realpath(self.path)
+        directory = os.path.dirname(target)
+        if not os.access(directory, os.W_OK):
+            raise PlaceError(f"{self.path} cannot be written: its directory is not writable or does not exist.")
+        if dry_run:
+            return
+        try:
+            handle, temporary = tempfile.mkstemp(prefix=".corefile-", dir=directory)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(text.encode())
+                    file.flush()
+                    os.fsync(handle)
+                mode = 0o644
+                if os.path.exists(target):
+                    was = os.stat(target)
+                    mode = was.st_mode & 0o7777
+                    os.chown(temporary, was.st_uid, was.st_gid)
+                os.chmod(temporary, mode)
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise PlaceError(f"{self.path} cannot be written: {error.strerror}.") from None
+
+    def restored(self, text: str) -> bool | None:
+        """A file keeps no record of what it was."""
+        return None
+
+    def original(self) -> str | None:
+        """A file keeps no record of what it was."""
+        return None
+
+
+class ConfigMap:
+    """A Corefile in a ConfigMap. What is written is refused by the API server (409) if the object changed since it was read."""
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str, key: str) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.key = key
+        self.label = f"ConfigMap {namespace}/{name}, key {key}, of {cluster.name}"
+        self._collection = f"/api/v1/namespaces/{namespace}/configmaps"
+        self._path = f"{self._collection}/{name}"
+        self._found: dict[str, t.Any] | None = None
+
+    def read(self) -> str | None:
+        """The text; None where there is no such ConfigMap or key."""
+        self._found = self.cluster.get(self._path, missing_ok=True)
+        return (self._found.get("data") or {}).get(self.key) if self._found else None
+
+    @property
+    def _originals(self) -> dict[str, dict[str, str]]:
+        annotations = (self._found or {}).get("metadata", {}).get("annotations") or {}
+        try:
+            recorded = json.loads(annotations.get(ANNOTATION, "{}"))
+        except ValueError:
+            return {}
+        found = recorded.items() if isinstance(recorded, dict) else ()
+        return {key: one for key, one in found if isinstance(one, dict) and isinstance(one.get("sha512"), str)}
+
+    @property
+    def _text(self) -> str | None:
+        return ((self._found or {}).get("data") or {}).get(self.key)
+
+    def restored(self, text: str) -> bool | None:
+        """Whether ``text`` is what was there before the first change; None where that was not recorded."""
+        recorded = self._originals.get(self.key)
+        return None if recorded is None else recorded["sha512"] in ((_sha512(text), "") if text == "" else (_sha512(text),))
+
+    def original(self) -> str | None:
+        """What was there before the first change, if nobody else changed it since; None otherwise, or where that was not recorded."""
+        recorded = self._originals.get(self.key, {})
+        text = recorded.get("text")
+        unchanged = self._text is not None and recorded.get("ours") == _sha512(self._text)
+        return text if unchanged and text is not None and recorded["sha512"] in (_sha512(text), "") else None
+
+    def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
+        """Write the key.
+
+        :arg first: nothing of ours was there before, so what was is recorded.
+        :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
+        """
+        originals = self._originals
+        if self._found is None:
+            body = {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": self.name, "labels": _LABELS, "annotations": {ANNOTATION: json.dumps({self.key: _record(None, text)})}},
+                "data": {self.key: text},
+            }
+            self.cluster.create(self._collection, body, dry_run=dry_run)
+            return
+        if self._found.get("immutable"):
+            raise PlaceError(
+                f"{self.label}: the ConfigMap is immutable. Delete it and create it again without `immutable: true`, or have"
+                " CoreDNS use another one."
+            )
+        data = self._found.get("data") or {}
+        value: str | None = text
+        if first:
+            originals[self.key] = _record(self._text, text)
+        elif self.key in originals:
+            known = originals[self.key].pop("ours", None)
+            if self._text is not None and known == _sha512(self._text):
+                originals[self.key]["ours"] = _sha512(text)
+        if last and originals.pop(self.key, {}).get("sha512") == "" and not text:
+            value = None
+        metadata = self._found["metadata"]
+        if value is None and set(data) == {self.key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
+            self.cluster.delete(self._path, dry_run=dry_run)
+            return
+        record = _fitting(originals, metadata.get("annotations") or {}) if originals else None
+        body = {
+            "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {ANNOTATION: record}},
+            "data": {self.key: value},
+        }
+        self.cluster.patch(self._path, body, dry_run=dry_run)
+
+
+def place_of(module: AnsibleModule) -> File | ConfigMap:
+    """The place that a module's options name. Fails the module where the cluster's access options are not usable."""
+    params = module.params
+    if params["path"]:
+        return File(params["path"])
+    return ConfigMap(Cluster.from_module(module), params["namespace"], params["name"], params["key"])
+
+
+def _record(original: str | None, ours: str) -> dict[str, str]:
+    return {"sha512": "" if original is None else _sha512(original), "text": original or "", "ours": _sha512(ours)}
+
+
+def _fitting(originals: dict[str, dict[str, str]], annotations: dict[str, str]) -> str:
+    """The record as JSON; without the texts where an object's annotations have no room for them."""
+    record = json.dumps(originals, sort_keys=True)
+    others = sum(len(f"{key}{value}".encode()) for key, value in annotations.items() if key != ANNOTATION)
+    if len(ANNOTATION) + len(record) + others <= _ANNOTATIONS_LIMIT:
+        return record
+    short = {key: {part: value for part, value in one.items() if part != "text"} for key, one in originals.items()}
+    return json.dumps(short, sort_keys=True)
+
+
+def _sha512(text: str) -> str:
+    return hashlib.sha512(text.encode()).hexdigest()

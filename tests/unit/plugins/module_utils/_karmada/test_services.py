@@ -1,0 +1,110 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.clusterset.dns.plugins.module_utils._karmada import services as _services
+
+MEMBERS = ["member1", "member2"]
+
+
+def service(**changes):
+    return {"namespace": "default", "name": "serve", "ports": [{"port": 80}], "from_clusters": ["member1"], **changes}
+
+
+def test_a_service_becomes_export_import_and_two_policies():
+    made = _services.objects([service(ports=[{"port": 80, "name": "http"}])], MEMBERS)
+
+    assert [item["kind"] for item in made] == ["PropagationPolicy", "PropagationPolicy", "ServiceExport", "ServiceImport"]
+    export, imported = (item["spec"]["placement"]["clusterAffinity"]["clusterNames"] for item in made[:2])
+    assert (export, imported) == (["member1"], MEMBERS)
+    assert made[3]["spec"] == {"type": "ClusterSetIP", "ports": [{"port": 80, "protocol": "TCP", "name": "http"}]}
+    assert "ips" not in made[3]["spec"]
+
+
+def test_a_namespace_comes_first_where_it_is_asked_for():
+    assert _services.objects([service(create_namespace=True)], MEMBERS)[0] == {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "default"},
+    }
+
+
+def test_long_names_give_policies_that_differ_and_fit_a_label():
+    names = {
+        item["metadata"]["name"]
+        for end in "ab"
+        for item in _services.objects([service(name="s" * 62 + end)], MEMBERS)
+        if item["kind"] == "PropagationPolicy"
+    }
+    assert len(names) == 4
+    assert max(map(len, names)) <= 63
+
+
+def test_good_services_have_no_problems():
+    assert _services.problems([service(), service(name="b", type="Headless", to_clusters=["member2"])], MEMBERS) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ports": []}, "no ports"),
+        ({"ports": [{"port": "80"}]}, "number as port"),
+        ({"ports": [{"port": True}]}, "number as port"),
+        ({"ports": [{"port": 0}]}, "between 1 and 65535"),
+        ({"ports": [{"port": 1}, {"port": 2}]}, "each needs a name"),
+        ({"ports": [{"port": 1, "name": "a"}, {"port": 2, "name": "a"}]}, "each needs a name"),
+        ({"ports": [{"port": 1, "protocol": "tcp"}]}, "TCP, UDP, SCTP"),
+        ({"ports": [{"port": 1, "name": "Http"}]}, "not a DNS label"),
+        ({"ports": [{"port": 1, "targetPort": 2}]}, "targetPort is not known"),
+        ({"name": "s" * 64}, "63 characters"),
+        ({"name": "Serve"}, "not a DNS label"),
+        ({"name": "1serve"}, "a letter first"),
+        ({"name": "serve\n"}, "not a DNS label"),
+        ({"namespace": None}, "namespace is not a DNS label"),
+        ({"from_clusters": []}, "no cluster would export"),
+        ({"from_clusters": ["member9"]}, "names member9, which Karmada does not have. It has member1, member2."),
+        ({"to_clusters": ["member9"]}, "to_clusters names member9"),
+        ({"to_clusters": "member1"}, "has to be a list"),
+        ({"type": "clusterIP"}, "ClusterSetIP, Headless"),
+        ({"clusters": []}, "clusters is not known"),
+    ],
+)
+def test_what_is_wrong_is_said(changes, words):
+    sentences = _services.problems([service(**changes)], MEMBERS)
+    assert len(sentences) == 1
+    assert words in sentences[0]
+    assert sentences[0].startswith("clusterset_services[0]")
+
+
+def test_the_same_service_twice_is_refused():
+    assert _services.problems([service(), service()], MEMBERS) == [
+        "clusterset_services[1] (default/serve): the service is there twice. Keep one."
+    ]
+
+
+def test_a_service_that_is_no_dictionary_is_refused():
+    assert "has to be a dictionary, not str" in _services.problems(["default/serve"], MEMBERS)[0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("cluster.local", "is cluster.local, the cluster domain"),
+        ("Cluster.Local.", "the cluster domain"),
+        ("clusterset.local {", "no DNS name"),
+        ("clusterset\nlocal", "no DNS name"),
+        ("", "no DNS name"),
+    ],
+)
+def test_a_zone_that_cannot_be_is_refused(zone, words):
+    sentences = _services.input_problems([service()], members=MEMBERS, zone=zone, cluster_domain="cluster.local")
+    assert len(sentences) == 1
+    assert words in sentences[0]
+
+
+def test_good_input_has_no_problems():
+    assert _services.input_problems([], members=MEMBERS, zone="clusterset.local.", cluster_domain="cluster.local") == []
+    said = _services.input_problems("serve", members=MEMBERS, zone="clusterset.local", cluster_domain="cluster.local")
+    assert said == ["clusterset_services has to be a list, not str."]
