@@ -47,10 +47,22 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  fleet:
+    description:
+      - The fleet for which the objects are made. It is a label of each of them (C(clusterset.dns/fleet)).
+      - An object that is another fleet's, or somebody else's, is neither written nor deleted.
+    type: str
+    default: default
+  adopt:
+    description:
+      - Take over an object of that name that is somebody else's, which is an error otherwise.
+      - An annotation keeps what it was, and O(state=absent) gives it back instead of deleting it.
+    type: bool
+    default: false
   prune:
     description:
-      - Delete the objects that carry these labels and are not among O(definitions), of these kinds.
-      - Each entry has C(api_version), C(kind) and C(label_selector).
+      - Delete the objects of O(fleet), of these kinds, that are not among O(definitions).
+      - Each entry has C(api_version), C(kind) and optionally C(label_selector).
     type: list
     elements: dict
     default: []
@@ -64,9 +76,9 @@ options:
         type: str
         required: true
       label_selector:
-        description: Which of them may be deleted.
+        description: Labels that they have to have besides.
         type: str
-        required: true
+        default: ""
 """
 
 EXAMPLES = r"""
@@ -96,7 +108,9 @@ objects:
       type: str
       sample: ServiceExport default/serve
     action:
-      description: What was done, or would be in check mode.
+      description:
+        - What was done, or would be in check mode, V(unchanged), V(created), V(patched), V(adopted), V(deleted), V(given back), or V(kept) for
+          one that is not of this O(fleet).
       type: str
       sample: created
     note:
@@ -108,21 +122,16 @@ objects:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.yaml import yaml_dump
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import (
-    Kind,
-    describe,
-    find_kind,
-    invalid,
-    root_of,
-    satisfied,
-    shown,
-)
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import describe, invalid
 
 ARGUMENT_SPEC = {
     "definitions": {"type": "list", "elements": "dict", "required": True},
     "state": {"choices": ["present", "absent"], "default": "present"},
+    "fleet": {"default": ownership.DEFAULT_FLEET},
+    "adopt": {"type": "bool", "default": False},
     "prune": {
         "type": "list",
         "elements": "dict",
@@ -130,122 +139,40 @@ ARGUMENT_SPEC = {
         "options": {
             "api_version": {"required": True},
             "kind": {"required": True},
-            "label_selector": {"required": True},
+            "label_selector": {"default": ""},
         },
     },
 }
 
 
-class Writer:
-    """Brings one cluster's objects to what is wanted, and remembers what it did."""
-
-    def __init__(self, cluster: Cluster, check_mode: bool) -> None:
-        self.cluster = cluster
-        self.check_mode = check_mode
-        self.rows: list[dict[str, str]] = []
-        self.diff: list[dict[str, str]] = []
-        self._resources: dict[str, list[dict[str, t.Any]]] = {}
-
-    @property
-    def changed(self) -> bool:
-        return any(row["action"] != "unchanged" for row in self.rows)
-
-    def kind(self, api_version: str, kind: str) -> Kind | None:
-        """How to address a kind, or None where this API server does not serve it."""
-        if api_version not in self._resources:
-            answer = self.cluster.get(root_of(api_version), missing_ok=True)
-            self._resources[api_version] = answer["resources"] if answer else []
-        return find_kind(api_version, kind, self._resources[api_version])
-
-    def present(self, wanted: dict[str, t.Any]) -> None:
-        kind = self.kind(wanted["apiVersion"], wanted["kind"])
-        if kind is None:
-            if self.check_mode:
-                self._note(wanted, "created", None, f"{wanted['apiVersion']} has no kind {wanted['kind']} here yet")
-                return
-            raise ApiError(
-                self.cluster.name,
-                f"{self.cluster.name}: the API server does not serve {wanted['kind']} in {wanted['apiVersion']}, so"
-                f" {describe(wanted)} cannot be created. Install its CustomResourceDefinition first.",
-            )
-        metadata = wanted["metadata"]
-        path = kind.path(metadata.get("namespace"), metadata["name"])
-        found = self.cluster.get(path, missing_ok=True)
-        if found is None:
-            self._create(kind, wanted)
-        elif satisfied(wanted, found):
-            self._note(wanted, "unchanged", found)
-        else:
-            self.cluster.patch(path, wanted, dry_run=self.check_mode)
-            self._note(wanted, "patched", found)
-
-    def _create(self, kind: Kind, wanted: dict[str, t.Any]) -> None:
-        note = ""
-        namespace = wanted["metadata"].get("namespace")
-        try:
-            self.cluster.create(kind.path(namespace), wanted, dry_run=self.check_mode)
-        except ApiError as error:
-            # A dry run cannot create the namespace that an earlier definition, or an earlier play, would have made.
-            if not (self.check_mode and error.status == 404):
-                raise
-            note = f"namespace {namespace} does not exist yet"
-        self._note(wanted, "created", None, note)
-
-    def absent(self, item: dict[str, t.Any]) -> None:
-        kind = self.kind(item["apiVersion"], item["kind"])
-        metadata = item["metadata"]
-        path = kind.path(metadata.get("namespace"), metadata["name"]) if kind else ""
-        found = self.cluster.get(path, missing_ok=True) if kind else None
-        if found is None:
-            self._note(item, "unchanged", None)
-            return
-        self.cluster.delete(path, dry_run=self.check_mode)
-        self._note(item, "deleted", found)
-
-    def prune(self, api_version: str, kind_name: str, label_selector: str, keep: set[str]) -> None:
-        kind = self.kind(api_version, kind_name)
-        for found in self.cluster.list(kind.path(None), label_selector=label_selector) if kind else []:
-            found = {"apiVersion": api_version, "kind": kind_name, **found}
-            if describe(found) not in keep:
-                self.absent(found)
-
-    def _note(self, wanted: dict[str, t.Any], action: str, found: dict[str, t.Any] | None, note: str = "") -> None:
-        name = describe(wanted)
-        self.rows.append({"object": name, "action": action, "note": note})
-        if action == "unchanged":
-            return
-        before = "" if found is None else f"{name}\n" if action == "deleted" else yaml_dump(shown(wanted, found))
-        self.diff.append(
-            {
-                "before_header": f"{self.cluster.name} {name}",
-                "after_header": f"{self.cluster.name} {name} ({action})",
-                "before": before,
-                "after": "" if action == "deleted" else yaml_dump(wanted),
-            }
-        )
+def prune(applier: Applier, api_version: str, kind_name: str, label_selector: str, keep: set[str]) -> None:
+    """Remove our objects of a kind that are not to be kept."""
+    kind = applier.kind(api_version, kind_name)
+    selectors = ",".join(filter(None, [ownership.selector(), label_selector]))
+    for found in applier.cluster.list(kind.path(None), label_selector=selectors) if kind else []:
+        found = {"apiVersion": api_version, "kind": kind_name, **found}
+        if describe(found) not in keep:
+            applier.absent(found)
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
-    definitions = module.params["definitions"]
-    for problem in filter(None, map(invalid, definitions)):
+    params = module.params
+    for problem in filter(None, map(invalid, params["definitions"])):
         module.fail_json(msg=problem)
-    writer = Writer(Cluster.from_module(module), module.check_mode)
+    applier = Applier(Cluster.from_module(module), fleet=params["fleet"], adopt=params["adopt"], dry_run=module.check_mode)
+    present = params["state"] == "present"
     try:
-        if module.params["state"] == "present":
-            for wanted in definitions:
-                writer.present(wanted)
-        else:
-            for item in reversed(definitions):
-                writer.absent(item)
-        keep = {describe(item) for item in definitions} if module.params["state"] == "present" else set()
-        for entry in module.params["prune"]:
-            writer.prune(entry["api_version"], entry["kind"], entry["label_selector"], keep)
+        for item in params["definitions"] if present else reversed(params["definitions"]):
+            (applier.present if present else applier.absent)(item)
+        keep = {describe(item) for item in params["definitions"]} if present else set()
+        for entry in params["prune"]:
+            prune(applier, entry["api_version"], entry["kind"], entry["label_selector"], keep)
     except ApiError as error:
-        module.fail_json(msg=str(error), objects=writer.rows)
-    result: dict[str, t.Any] = {"changed": writer.changed, "objects": writer.rows}
+        module.fail_json(msg=str(error), objects=[row.result for row in applier.rows])
+    result: dict[str, t.Any] = {"changed": applier.changed, "objects": [row.result for row in applier.rows]}
     if module._diff:
-        result["diff"] = writer.diff
+        result["diff"] = applier.diff
     module.exit_json(**result)
 
 

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
+"""Brings one cluster's objects to what is wanted: creates, patches and deletes what is ours, refuses or adopts what is not, and says what it did."""
+
+from __future__ import annotations
+
+import http.client
+import typing as t
+
+from ansible.module_utils.common.yaml import yaml_dump
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import Kind, describe, find_kind, root_of, satisfied, shown
+
+Object = t.Mapping[str, t.Any]
+
+# Kinds of Kubernetes itself that are written often: the API server need not be asked how they are addressed.
+_KNOWN = {
+    ("v1", "ConfigMap"): Kind("/api/v1", "configmaps", True),
+    ("v1", "Namespace"): Kind("/api/v1", "namespaces", False),
+    ("v1", "Service"): Kind("/api/v1", "services", True),
+    ("v1", "ServiceAccount"): Kind("/api/v1", "serviceaccounts", True),
+    ("apps/v1", "Deployment"): Kind("/apis/apps/v1", "deployments", True),
+    ("policy/v1", "PodDisruptionBudget"): Kind("/apis/policy/v1", "poddisruptionbudgets", True),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): Kind("/apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): Kind("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
+}
+
+
+class Row(t.NamedTuple):
+    """What became of one object.
+
+    ``action`` is ``unchanged``, ``created``, ``patched``, ``adopted``, ``deleted``, ``given back`` or ``kept`` (it is not ours). ``note`` is a
+    sentence, '' for none. ``found`` is the object as it was, None where there was none; ``wanted`` is what was asked for.
+    """
+
+    wanted: Object
+    action: str
+    found: dict[str, t.Any] | None
+    note: str = ""
+
+    @property
+    def changed(self) -> bool:
+        return self.action not in ("unchanged", "kept")
+
+    @property
+    def result(self) -> dict[str, str]:
+        """For a module's return value."""
+        return {"object": describe(self.wanted), "action": self.action, "note": self.note}
+
+
+class Applier:
+    """Writes the objects of one fleet to one cluster.
+
+    :arg adopt: take over objects of others, which is refused otherwise.
+    """
+
+    def __init__(self, cluster: Cluster, *, fleet: str = ownership.DEFAULT_FLEET, adopt: bool = False, dry_run: bool = False) -> None:
+        self.cluster = cluster
+        self.fleet = fleet
+        self.adopt = adopt
+        self.dry_run = dry_run
+        self.rows: list[Row] = []
+        self._resources: dict[str, list[dict[str, t.Any]]] = {}
+
+    @property
+    def changed(self) -> bool:
+        return any(row.changed for row in self.rows)
+
+    @property
+    def diff(self) -> list[dict[str, str]]:
+        """Ansible's diff of what was changed, an entry each."""
+        return [_difference(self.cluster.name, row) for row in self.rows if row.changed]
+
+    def kind(self, api_version: str, kind: str) -> Kind | None:
+        """How to address a kind, or None where this API server does not serve it."""
+        if known := _KNOWN.get((api_version, kind)):
+            return known
+        if api_version not in self._resources:
+            answer = self.cluster.get(root_of(api_version), missing_ok=True)
+            self._resources[api_version] = answer["resources"] if answer else []
+        return find_kind(api_version, kind, self._resources[api_version])
+
+    def find(self, item: Object) -> dict[str, t.Any] | None:
+        """The object of that kind and name, or None."""
+        kind = self.kind(item["apiVersion"], item["kind"])
+        return self.cluster.get(_path(kind, item), missing_ok=True) if kind else None
+
+    def present(self, wanted: dict[str, t.Any]) -> Row:
+        """Create it, or patch what differs. Our labels are put on it.
+
+        :raises ApiError: the kind is not served here; the object is somebody else's (reason ``NotOurs``); the API server refuses.
+        """
+        kind = self.kind(wanted["apiVersion"], wanted["kind"])
+        metadata = wanted["metadata"]
+        wanted = {**wanted, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **ownership.labels(self.fleet)}}}
+        if kind is None:
+            if self.dry_run:
+                return self._note(Row(wanted, "created", None, f"{wanted['apiVersion']} has no kind {wanted['kind']} here yet"))
+            message = (
+                f"{self.cluster.name}: the API server does not serve {wanted['kind']} in {wanted['apiVersion']}, so {describe(wanted)} cannot be"
+                " created. Install its CustomResourceDefinition first."
+            )
+            raise ApiError(self.cluster.name, message, reason="NoKind")
+        found = self.cluster.get(_path(kind, wanted), missing_ok=True)
+        if found is None:
+            return self._create(kind, wanted)
+        action = "patched"
+        if whose := ownership.owner(found, self.fleet, wanted):
+            if not self.adopt:
+                message = (
+                    f"{self.cluster.name}: {describe(wanted)} exists and is not ours: it belongs to {whose}. Set adopt to take it over (it is"
+                    " given back at the end), or rename or delete it."
+                )
+                raise ApiError(self.cluster.name, message, reason="NotOurs")
+            action = "adopted"
+            annotations = {**(metadata.get("annotations") or {}), **ownership.adoption(found)}
+            wanted = {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
+        if satisfied(wanted, found):
+            return self._note(Row(wanted, "unchanged", found))
+        self.cluster.patch(_path(kind, wanted), wanted, dry_run=self.dry_run)
+        return self._note(Row(wanted, action, found))
+
+    def _create(self, kind: Kind, wanted: dict[str, t.Any]) -> Row:
+        namespace, note = wanted["metadata"].get("namespace"), ""
+        try:
+            self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run)
+        except ApiError as error:
+            # A dry run cannot create the namespace that an earlier object, or an earlier play, would have made.
+            if not (self.dry_run and error.status == http.client.NOT_FOUND):
+                raise
+            note = f"namespace {namespace} does not exist yet"
+        return self._note(Row(wanted, "created", None, note))
+
+    def absent(self, item: dict[str, t.Any]) -> Row:
+        """Delete it where it is ours, give it back where it was adopted, keep it where it is somebody else's.
+
+        :arg item: apiVersion, kind and metadata are enough; with a spec, an object of the version before fleets is ours where it says the same.
+        """
+        found = self.find(item)
+        if found is None:
+            return self._note(Row(item, "unchanged", None))
+        if whose := ownership.owner(found, self.fleet, item):
+            return self._note(Row(item, "kept", found, f"{describe(item)} belongs to {whose}, so it stays."))
+        path = _path(t.cast("Kind", self.kind(item["apiVersion"], item["kind"])), item)
+        if patch := ownership.giving_back(found):
+            self.cluster.patch(path, patch, dry_run=self.dry_run)
+            return self._note(Row(item, "given back", found))
+        self.cluster.delete(path, dry_run=self.dry_run)
+        return self._note(Row(item, "deleted", found))
+
+    def put_back(self, row: Row) -> None:
+        """Undo what :meth:`present` or :meth:`absent` did, where what is there is still what they left."""
+        if not row.changed or self.dry_run:
+            return
+        kind = t.cast("Kind", self.kind(row.wanted["apiVersion"], row.wanted["kind"]))
+        path = _path(kind, row.wanted)
+        if row.found is None:
+            self.cluster.delete(path)
+            return
+        now = self.cluster.get(path, missing_ok=True)
+        if now is None:
+            written_by_the_server = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+            metadata = {key: value for key, value in row.found["metadata"].items() if key not in written_by_the_server}
+            body = {key: value for key, value in row.found.items() if key != "status"}
+            named = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"]}
+            self.cluster.create(kind.path(metadata.get("namespace")), {**named, **body, "metadata": metadata})
+        elif patch := ownership.merge_patch(_kept(now), _kept(row.found)):
+            self.cluster.patch(path, patch)
+
+    def _note(self, row: Row) -> Row:
+        self.rows.append(row)
+        return row
+
+
+def _path(kind: Kind, item: Object) -> str:
+    return kind.path(item["metadata"].get("namespace"), item["metadata"]["name"])
+
+
+def _kept(item: Object) -> dict[str, t.Any]:
+    """What of an object people write."""
+    kept = {key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata", "status")}
+    return {**kept, "metadata": {key: item["metadata"].get(key) or {} for key in ("labels", "annotations")}}
+
+
+def _difference(cluster: str, row: Row) -> dict[str, str]:
+    name = describe(row.wanted)
+    gone = row.action in ("deleted", "given back")
+    before = "" if row.found is None else f"{name}\n" if gone else yaml_dump(shown(row.wanted, row.found))
+    return {
+        "before_header": f"{cluster} {name}",
+        "after_header": f"{cluster} {name} ({row.action})",
+        "before": before,
+        "after": "" if gone else yaml_dump(row.wanted),
+    }
