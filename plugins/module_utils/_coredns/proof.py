@@ -38,12 +38,15 @@ def config_map(found: Object, key: str, corefile: str, deployment: str) -> dict[
     }
 
 
-def pod(deployment: Object, container: Object, image: str, live: str, candidate: Object, seconds: int) -> dict[str, t.Any]:
+def pod(
+    deployment: Object, container: Object, image: str, live: str, candidate: Object, seconds: int, architecture: str = ""
+) -> dict[str, t.Any]:
     """The pod: CoreDNS's own template with ``image``, and ``candidate`` where the ConfigMap ``live`` is mounted.
 
     Before CoreDNS starts, a container lists the image's plugins, which proves that the image can be had and runs on
     that node.
 
+    :arg architecture: of the node that it shall run on (``amd64``, ``arm64`` …), '' for any.
     :arg seconds: after which the cluster ends the pod by itself, should nobody be left to delete it.
     """
     spec = {key: copy.deepcopy(value) for key, value in deployment["spec"]["template"]["spec"].items() if key not in _LEFT_OUT}
@@ -51,8 +54,12 @@ def pod(deployment: Object, container: Object, image: str, live: str, candidate:
     runs["image"] = image
     lists = {key: value for key, value in runs.items() if key not in ("args", "volumeMounts")}
     for volume in spec.get("volumes") or []:
-        if (volume.get("configMap") or {}).get("name") == live:
-            volume["configMap"]["name"] = candidate["metadata"]["name"]
+        sources = [volume.get("configMap"), *(one.get("configMap") for one in (volume.get("projected") or {}).get("sources") or [])]
+        for source in filter(None, sources):
+            if source.get("name") == live:
+                source["name"] = candidate["metadata"]["name"]
+    if architecture:
+        spec["nodeSelector"] = {**(spec.get("nodeSelector") or {}), "kubernetes.io/arch": architecture}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

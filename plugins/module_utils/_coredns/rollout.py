@@ -145,17 +145,13 @@ def ready_seconds(deployment: Object) -> int:
     return int(seconds or 0)
 
 
-def newest(deployment: Object, replica_sets: t.Iterable[Object]) -> str | None:
-    """The hash in the labels of the pods of the Deployment's present template; None while its controller has not made them."""
+def newest(deployment: Object, replica_sets: t.Iterable[dict[str, t.Any]]) -> dict[str, t.Any] | None:
+    """The ReplicaSet of the Deployment's present template, of those that are its own; None while its controller has not made it."""
     metadata = deployment["metadata"]
     if deployment.get("status", {}).get("observedGeneration", 0) < metadata["generation"]:
         return None
     revision = (metadata.get("annotations") or {}).get(REVISION)
-    for one in replica_sets:
-        owned = any(owner["uid"] == metadata["uid"] for owner in one["metadata"].get("ownerReferences") or [])
-        if owned and (one["metadata"].get("annotations") or {}).get(REVISION) == revision:
-            return str(one["metadata"]["labels"][HASH])
-    return None
+    return next((one for one in replica_sets if (one["metadata"].get("annotations") or {}).get(REVISION) == revision), None)
 
 
 def serving(pods: t.Iterable[Object]) -> list[Object]:
@@ -168,11 +164,20 @@ def serving(pods: t.Iterable[Object]) -> list[Object]:
     ]
 
 
-def detach(pod: Object, selector: Object, deployment: str) -> dict[str, t.Any]:
-    """The merge patch that takes a pod out of its Service and away from its Deployment; it keeps running."""
+def detach(pod: Object, selector: Object, services: t.Iterable[Object], deployment: str) -> dict[str, t.Any]:
+    """The merge patch that takes a pod out of its Services and away from its Deployment; it keeps running.
+
+    :arg services: those of its namespace. What each of them that selects the pod selects it by goes, with all that the Deployment does.
+    """
+    labels = pod["metadata"].get("labels") or {}
+    keys = {HASH, *(selector.get("matchLabels") or {})}
+    keys |= {one["key"] for one in selector.get("matchExpressions") or [] if one["operator"] in ("In", "Exists")}
+    for service in services:
+        wanted = service["spec"].get("selector") or {}
+        if wanted and all(labels.get(key) == value for key, value in wanted.items()):
+            keys |= set(wanted)
     version = pod["metadata"]["resourceVersion"]
-    labels: dict[str, t.Any] = dict.fromkeys(selector["matchLabels"])
-    return {"metadata": {"resourceVersion": version, "labels": {**labels, HASH: None, DRAINED: deployment}}}
+    return {"metadata": {"resourceVersion": version, "labels": {**dict.fromkeys(sorted(keys)), DRAINED: deployment}}}
 
 
 def release(deployment: str) -> dict[str, t.Any]:
