@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import BUILTIN_COREDNS, image_version, text
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, covers, normal, parse
 
-__all__ = ["PLATFORMS", "Platform", "detect", "nodelocal_upstream", "serving"]
+__all__ = ["OBJECTS", "PLATFORMS", "Platform", "Serving", "detect", "nodelocal_upstream", "serving"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -46,6 +46,17 @@ PLATFORMS = {
     "gke": Platform("GKE", "stub_domains"),
     "openshift": Platform(
         "OpenShift", "operator", namespace="openshift-dns", selector="dns.operator.openshift.io/daemonset-dns=default", port=5353
+    ),
+}
+# The object by which a platform is told of a zone, by place: its collection and name, and what people call it.
+OBJECTS = {
+    "custom": ("/api/v1/namespaces/kube-system/configmaps", "coredns-custom", "ConfigMap kube-system/coredns-custom"),
+    "stub_domains": ("/api/v1/namespaces/kube-system/configmaps", "kube-dns", "ConfigMap kube-system/kube-dns"),
+    "operator": ("/apis/operator.openshift.io/v1/dnses", "default", "DNS.operator.openshift.io default"),
+    "helm": (
+        "/apis/helm.cattle.io/v1/namespaces/kube-system/helmchartconfigs",
+        "rke2-coredns",
+        "HelmChartConfig kube-system/rke2-coredns",
     ),
 }
 # In the API server's version, such as v1.34.1+k3s1: what a distribution adds to Kubernetes' own.
@@ -87,45 +98,48 @@ def detect(*, version: str, groups: t.Collection[str], nodes: t.Iterable[Object]
     return "any", "nothing tells of a platform that is known"
 
 
-def serving(member: Object, *, mode: str = "auto", image: str = "") -> dict[str, t.Any]:
-    """How the zone will be served in a member.
+class Serving(t.NamedTuple):
+    """How a zone will be served. ``image`` is what CoreDNS of the platform (``builtin``, ``plugin``) or of our own (``forward``) shall run, '' for
+    what the former runs now. ``problems`` say why it cannot be, a sentence each.
+    """
 
-    :arg member: what ``member_info`` returned.
+    mode: str
+    image: str
+    reason: str
+    problems: tuple[str, ...] = ()
+
+
+def serving(name: str, platform_name: str, running: str, *, mode: str = "auto", image: str = "") -> Serving:
+    """How a zone will be served in a member.
+
+    :arg name: what messages call the member; ``platform_name`` a key of :data:`PLATFORMS`; ``running`` the image that its CoreDNS runs.
     :arg mode: what was asked for; ``auto`` takes the first that fits.
     :arg image: the image that was given, '' for none.
-    :returns: ``{mode, image, reason, problems}``. ``image`` is what CoreDNS of the platform (``builtin``, ``plugin``) or of our own
-        (``forward``) shall run, '' for what the former runs now.
 
     A version is read off a tag. An image without one, such as one by its digest alone, is taken for new enough: it is the proof pod (or, with
     ``forward``, our own pods) that has to show it before anything is changed.
     """
-    platform = PLATFORMS[member["platform"]["name"]]
-    running = (member["coredns"] or {}).get("image", "")
+    platform = PLATFORMS[platform_name]
     chosen, reason = (mode, "it was asked for") if mode != "auto" else _first_that_fits(platform, running, image)
     problems = []
     if chosen != "forward" and platform.place != "corefile":
-        problems.append(
-            f"{member['name']}: {_keeps(platform)}, so mode {chosen} cannot be. Set coredns_multicluster_mode to forward or auto, or"
-            " coredns_multicluster_platform where that is not what it is."
-        )
+        problems.append(f"{name}: {_keeps(platform)}, so mode {chosen} cannot be. Set mode to forward or auto, or platform where that is not what it is.")
     if chosen == "forward":
         image = image or (running if _serves(running) else "")
         if not image:
             running = running or "no CoreDNS"
             problems.append(
-                f"{member['name']}: in mode forward a CoreDNS of its own serves the zone, and the member runs"
-                f" {running}, which is not known to be {text(BUILTIN_COREDNS)} or newer. Set coredns_multicluster_image."
+                f"{name}: in mode forward a CoreDNS of its own serves the zone, and the member runs {running}, which is not known to be"
+                f" {text(BUILTIN_COREDNS)} or newer. Set image to one that is."
             )
     elif mode == "auto" and not platform.image:
         image = ""
     version = image_version(image or ("" if chosen == "forward" else running))
     if chosen != "plugin" and version and version < BUILTIN_COREDNS:
         problems.append(
-            f"{member['name']} would run CoreDNS {text(version)}, which cannot serve ServiceImports;"
-            f" {text(BUILTIN_COREDNS)} or newer can. Set coredns_multicluster_image, or let the role coredns_image build one"
-            " (clusterset_build_image)."
+            f"{name} would run CoreDNS {text(version)}, which cannot serve ServiceImports; {text(BUILTIN_COREDNS)} or newer can. Set image to one that is."
         )
-    return {"mode": chosen, "image": image, "reason": reason, "problems": problems}
+    return Serving(chosen, image, reason, tuple(problems))
 
 
 def _first_that_fits(platform: Platform, running: str, image: str) -> tuple[str, str]:

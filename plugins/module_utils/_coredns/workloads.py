@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, covers, normal, parse
 
-__all__ = ["Source", "Workload", "dns_workloads", "is_nodelocal", "listening_port", "owned_by", "runs_coredns", "selector_of", "workload"]
+__all__ = ["Source", "Workload", "container_of", "dns_workloads", "is_nodelocal", "listening_port", "owned_by", "runs_coredns", "selector_of", "workload"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -70,7 +70,7 @@ class Workload(t.NamedTuple):
 def workload(item: Object, kind: str) -> Workload:
     """What matters of a Deployment or DaemonSet."""
     metadata, template = item["metadata"], item["spec"]["template"]["spec"]
-    runs = _container(template["containers"])
+    runs = container_of(template["containers"])
     arguments = [*(runs.get("command") or []), *(runs.get("args") or [])]
     port = _argument(arguments, "dns.port")
     return Workload(
@@ -159,7 +159,7 @@ def owned_by(pods: t.Iterable[Object], uids: t.Collection[str]) -> list[Object]:
     ]
 
 
-def _container(containers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+def container_of(containers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     """The container that runs CoreDNS: the one of that name, else the first with such an image or with ``-conf``, else the first."""
     named = [one for one in containers if one["name"] == "coredns"]
     known = [one for one in containers if any(part in one.get("image", "").partition("@")[0] for part in _IMAGES)]

@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-__all__ = ["PORT", "addresses", "corefile", "objects", "present"]
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import Kind
+
+__all__ = ["KINDS", "PORT", "addresses", "corefile", "objects"]
 
 Object = t.Mapping[str, t.Any]
 
 # Above 1023, for a user other than root. Clients ask the Service's port 53.
 PORT = 1053
+# Those of its objects, beside its Deployment, that tell what it is.
+KINDS = {"ConfigMap": Kind("/api/v1", "configmaps", True), "Service": Kind("/api/v1", "services", True)}
 _HEALTH, _READY, _METRICS = 8080, 8181, 9153
 # In the pod template: a new Corefile makes new pods, and no old one goes before a new one has started with it and is ready.
 _HASH = "clusterset.dns/corefile"
@@ -43,19 +47,14 @@ def corefile(zone: str) -> str:
 """
 
 
-def objects(image: str, *, zone: str, namespace: str, name: str, replicas: int = 2, text: str = "") -> list[dict[str, t.Any]]:
+def objects(image: str, *, zone: str, namespace: str, name: str, replicas: int = 2) -> list[dict[str, t.Any]]:
     """All objects, in the order in which they are to be written.
 
     The Service says nothing of its address, which the cluster gave it when it was made: it stays what it is.
-
-    :arg text: a Corefile to use instead of :func:`corefile`'s, to go back to what was there.
     """
-    text = text or corefile(zone)
+    text = corefile(zone)
     labels = {"app.kubernetes.io/name": name}
-    metadata = {
-        "name": name,
-        "labels": {**labels, "app.kubernetes.io/managed-by": "clusterset.dns", "app.kubernetes.io/part-of": "clusterset.dns"},
-    }
+    metadata = {"name": name, "labels": labels}
     placed = {**metadata, "namespace": namespace}
     rights = {
         "": ["namespaces", "services"],
@@ -175,14 +174,6 @@ def _pod(image: str, name: str, labels: dict[str, str]) -> dict[str, t.Any]:
         ],
         "volumes": [{"name": "corefile", "configMap": {"name": name}}],
     }
-
-
-def present(deployment: Object | None, config_map: Object | None) -> dict[str, str] | None:
-    """What is there of it: ``{image, corefile}``, enough to go back to; None where there is no Deployment."""
-    if deployment is None:
-        return None
-    (container, *_others) = deployment["spec"]["template"]["spec"]["containers"]
-    return {"image": container["image"], "corefile": ((config_map or {}).get("data") or {}).get("Corefile", "")}
 
 
 def addresses(service: Object | None) -> list[str]:

@@ -22,7 +22,9 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-__all__ = ["ANNOTATION", "PLACE_ARG_SPEC", "ConfigMap", "File", "PlaceError", "place_of"]
+__all__ = ["ANNOTATION", "PLACE_ARG_SPEC", "ConfigMap", "File", "PlaceError", "original_of", "place_of", "recorded_in", "write_of"]
+
+Object = t.Mapping[str, t.Any]
 
 PLACE_ARG_SPEC = {
     "path": {"type": "path"},
@@ -118,73 +120,83 @@ class ConfigMap:
         self._found = self.cluster.get(self._path, missing_ok=True)
         return (self._found.get("data") or {}).get(self.key) if self._found else None
 
-    @property
-    def _originals(self) -> dict[str, dict[str, str]]:
-        annotations = (self._found or {}).get("metadata", {}).get("annotations") or {}
-        try:
-            recorded = json.loads(annotations.get(ANNOTATION, "{}"))
-        except ValueError:
-            return {}
-        found = recorded.items() if isinstance(recorded, dict) else ()
-        return {key: one for key, one in found if isinstance(one, dict) and isinstance(one.get("sha512"), str)}
-
-    @property
-    def _text(self) -> str | None:
-        return ((self._found or {}).get("data") or {}).get(self.key)
-
     def restored(self, text: str) -> bool | None:
         """Whether ``text`` is what was there before the first change; None where that was not recorded."""
-        recorded = self._originals.get(self.key)
+        recorded = recorded_in(self._found).get(self.key)
         return None if recorded is None else recorded["sha512"] in ((_sha512(text), "") if text == "" else (_sha512(text),))
 
     def original(self) -> str | None:
-        """What was there before the first change, if nobody else changed it since; None otherwise, or where that was not recorded."""
-        recorded = self._originals.get(self.key, {})
-        text = recorded.get("text")
-        unchanged = self._text is not None and recorded.get("ours") == _sha512(self._text)
-        return text if unchanged and text is not None and recorded["sha512"] in (_sha512(text), "") else None
+        """What was there before the first change, see :func:`original_of`."""
+        return original_of(self._found, self.key)
 
     def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
-        """Write the key.
-
-        :arg first: nothing of ours was there before, so what was is recorded.
-        :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
-        """
-        originals = self._originals
-        if self._found is None:
-            body = {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": self.name, "labels": _LABELS, "annotations": {ANNOTATION: json.dumps({self.key: _record(None, text)})}},
-                "data": {self.key: text},
-            }
-            self.cluster.create(self._collection, body, dry_run=dry_run)
-            return
-        if self._found.get("immutable"):
-            raise PlaceError(
-                f"{self.label}: the ConfigMap is immutable. Delete it and create it again without `immutable: true`, or have"
-                " CoreDNS use another one."
-            )
-        data = self._found.get("data") or {}
-        value: str | None = text
-        if first:
-            originals[self.key] = _record(self._text, text)
-        elif self.key in originals:
-            known = originals[self.key].pop("ours", None)
-            if self._text is not None and known == _sha512(self._text):
-                originals[self.key]["ours"] = _sha512(text)
-        if last and originals.pop(self.key, {}).get("sha512") == "" and not text:
-            value = None
-        metadata = self._found["metadata"]
-        if value is None and set(data) == {self.key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
+        """Write the key, see :func:`write_of`."""
+        try:
+            verb, body = write_of(self._found, self.name, self.key, text, first=first, last=last)
+        except PlaceError as error:
+            raise PlaceError(f"{self.label}: {error}") from None
+        if verb == "create":
+            self.cluster.create(self._collection, t.cast("dict[str, t.Any]", body), dry_run=dry_run)
+        elif verb == "delete":
             self.cluster.delete(self._path, dry_run=dry_run)
-            return
-        record = _fitting(originals, metadata.get("annotations") or {}) if originals else None
-        body = {
-            "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {ANNOTATION: record}},
-            "data": {self.key: value},
-        }
-        self.cluster.patch(self._path, body, dry_run=dry_run)
+        else:
+            self.cluster.patch(self._path, body, dry_run=dry_run)
+
+
+def recorded_in(found: Object | None) -> dict[str, dict[str, str]]:
+    """What a ConfigMap's annotation keeps, by key; empty where it is not there or was spoilt."""
+    annotations = (found or {}).get("metadata", {}).get("annotations") or {}
+    try:
+        recorded = json.loads(annotations.get(ANNOTATION, "{}"))
+    except ValueError:
+        return {}
+    pairs = recorded.items() if isinstance(recorded, dict) else ()
+    return {key: one for key, one in pairs if isinstance(one, dict) and isinstance(one.get("sha512"), str)}
+
+
+def original_of(found: Object | None, key: str) -> str | None:
+    """What was there before the first change, if nobody else changed it since; None otherwise, or where that was not recorded."""
+    recorded = recorded_in(found).get(key, {})
+    now = ((found or {}).get("data") or {}).get(key)
+    text = recorded.get("text")
+    unchanged = now is not None and recorded.get("ours") == _sha512(now)
+    return text if unchanged and text is not None and recorded["sha512"] in (_sha512(text), "") else None
+
+
+def write_of(
+    found: Object | None, name: str, key: str, text: str, *, first: bool, last: bool
+) -> tuple[str, dict[str, t.Any] | None]:
+    """The write that gives a key of a ConfigMap a text: ``create`` with the object, ``patch`` with a merge patch, or ``delete``.
+
+    :arg found: the ConfigMap as it was read, None where there is none. The API server refuses the patch (409) if it has changed since.
+    :arg first: nothing of ours was there before, so what was is recorded.
+    :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
+    :raises PlaceError: it cannot be written.
+    """
+    if found is None:
+        record = json.dumps({key: _record(None, text)})
+        metadata = {"name": name, "labels": _LABELS, "annotations": {ANNOTATION: record}}
+        return "create", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: text}}
+    if found.get("immutable"):
+        raise PlaceError("the ConfigMap is immutable. Delete it and create it again without `immutable: true`, or have CoreDNS use another one.")
+    originals, data, metadata = recorded_in(found), found.get("data") or {}, found["metadata"]
+    now = data.get(key)
+    value: str | None = text
+    if first:
+        originals[key] = _record(now, text)
+    elif key in originals:
+        known = originals[key].pop("ours", None)
+        if now is not None and known == _sha512(now):
+            originals[key]["ours"] = _sha512(text)
+    if last and originals.pop(key, {}).get("sha512") == "" and not text:
+        value = None
+    if value is None and set(data) == {key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
+        return "delete", None
+    record = _fitting(originals, metadata.get("annotations") or {}) if originals else None
+    return "patch", {
+        "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {ANNOTATION: record}},
+        "data": {key: value},
+    }
 
 
 def place_of(module: AnsibleModule) -> File | ConfigMap:

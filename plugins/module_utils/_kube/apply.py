@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.module_utils.common.yaml import yaml_dump
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import certain, recreated
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import Kind, describe, find_kind, root_of, satisfied, shown
 
@@ -121,19 +122,37 @@ class Applier:
             wanted = {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
         if satisfied(wanted, found):
             return self._note(Row(wanted, "unchanged", found))
-        self.cluster.patch(_path(kind, wanted), wanted, dry_run=self.dry_run)
-        return self._note(Row(wanted, action, found))
+        path = _path(kind, wanted)
+        self._send(Row(wanted, action, found), lambda: self.cluster.patch(path, wanted, dry_run=self.dry_run))
+        return self.rows[-1]
 
     def _create(self, kind: Kind, wanted: dict[str, t.Any]) -> Row:
-        namespace, note = wanted["metadata"].get("namespace"), ""
+        namespace = wanted["metadata"].get("namespace")
+        row = Row(wanted, "created", None)
         try:
-            self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run)
+            self._send(row, lambda: self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run))
         except ApiError as error:
             # A dry run cannot create the namespace that an earlier object, or an earlier play, would have made.
             if not (self.dry_run and error.status == http.client.NOT_FOUND):
                 raise
-            note = f"namespace {namespace} does not exist yet"
-        return self._note(Row(wanted, "created", None, note))
+            return self._note(row._replace(note=f"namespace {namespace} does not exist yet"))
+        return row
+
+    def _send(self, row: Row, send: t.Callable[[], t.Any]) -> None:
+        """Send a write, and note it unless it is certain that it was not made: what may have been made is put back, too."""
+
+        def arrived() -> bool:
+            now = self.find(row.wanted)
+            gone = now is None or bool(now["metadata"].get("deletionTimestamp"))
+            return gone if row.action == "deleted" else not gone and (row.action == "given back" or satisfied(row.wanted, now))
+
+        self._note(row)
+        try:
+            certain(send, arrived)
+        except ApiError as error:
+            if not error.maybe_applied:
+                self.rows.pop()
+            raise
 
     def absent(self, item: dict[str, t.Any]) -> Row:
         """Delete it where it is ours, give it back where it was adopted, keep it where it is somebody else's.
@@ -147,10 +166,10 @@ class Applier:
             return self._note(Row(item, "kept", found, f"{describe(item)} belongs to {whose}, so it stays."))
         path = _path(t.cast("Kind", self.kind(item["apiVersion"], item["kind"])), item)
         if patch := ownership.giving_back(found):
-            self.cluster.patch(path, patch, dry_run=self.dry_run)
-            return self._note(Row(item, "given back", found))
-        self.cluster.delete(path, dry_run=self.dry_run)
-        return self._note(Row(item, "deleted", found))
+            self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
+        else:
+            self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, dry_run=self.dry_run))
+        return self.rows[-1]
 
     def put_back(self, row: Row) -> None:
         """Undo what :meth:`present` or :meth:`absent` did, where what is there is still what they left."""
@@ -163,11 +182,8 @@ class Applier:
             return
         now = self.cluster.get(path, missing_ok=True)
         if now is None:
-            written_by_the_server = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
-            metadata = {key: value for key, value in row.found["metadata"].items() if key not in written_by_the_server}
-            body = {key: value for key, value in row.found.items() if key != "status"}
             named = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"]}
-            self.cluster.create(kind.path(metadata.get("namespace")), {**named, **body, "metadata": metadata})
+            self.cluster.create(kind.path(row.found["metadata"].get("namespace")), {**named, **recreated(row.found)})
         elif patch := ownership.merge_patch(_kept(now), _kept(row.found)):
             self.cluster.patch(path, patch)
 

@@ -1,0 +1,540 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
+"""From what a member is and what is asked for to the steps of the change. Pure: no client, no clock, no file.
+
+The order keeps cluster DNS alive: rights before the Corefile that needs them, the proof before all that clients see, the image before the Corefile
+that it understands, who serves the zone before who forwards it. Taking the zone out is the same in reverse.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rights, rollout, zone_server
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, NodeLocal, Want
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import (
+    BUILTIN_COREDNS,
+    OLDEST_COREDNS,
+    OLDEST_KUBERNETES,
+    coredns,
+    image_version,
+    text,
+)
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import OBJECTS, Serving, serving
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import (
+    PLACEHOLDER,
+    Ask,
+    AskPlatform,
+    Delegate,
+    EditCorefile,
+    Edited,
+    Grant,
+    Prove,
+    Remove,
+    RunImage,
+    ServeZone,
+    Step,
+    World,
+    edited,
+)
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit, how_served
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import reload_hash
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, parse
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import ANNOTATION
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.zone import Zone
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import satisfied
+
+__all__ = ["Plan", "plan"]
+
+Object = t.Mapping[str, t.Any]
+
+# The key of ConfigMap coredns-custom that holds our server block, on k3s and AKS.
+_CUSTOM = ("kube-system", "coredns-custom", "clusterset.server")
+# What k8s.io/dns puts into NodeLocal DNSCache's Corefile when it starts.
+_PILLARS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__UPSTREAM__SERVERS__")
+
+
+class Plan(t.NamedTuple):
+    """What is to be done. No steps and no problems: the member is *settled*.
+
+    ``mode`` and ``reason`` say how the zone is, or will be, served; ``image`` is what serves it. ``problems`` say why nothing can be done, a sentence
+    each; ``needs`` is the option that would help, '' for none. ``notes`` are sentences for the user. ``corefile`` is the Corefile that comes out,
+    None where the platform makes its own; ``addon`` is what is to be given to the EKS add-on, None for nothing.
+    """
+
+    steps: tuple[Step, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    mode: str = ""
+    image: str = ""
+    reason: str = ""
+    corefile: str | None = None
+    addon: str | None = None
+    needs: str = ""
+
+    @property
+    def settled(self) -> bool:
+        return not self.steps and not self.problems
+
+    @property
+    def rights(self) -> list[dict[str, str]]:
+        """The rights that the steps need, each once; and what keeps two runs apart."""
+        found = [right for step in self.steps for right in step.rights]
+        return [dict(pairs) for pairs in dict.fromkeys(tuple(sorted(right.items())) for right in found)]
+
+
+def plan(facts: Facts, want: Want, *, check_mode: bool = False) -> Plan:
+    """The steps that make a member what is wanted.
+
+    :arg check_mode: what an earlier play would have made (the CustomResourceDefinitions) may be missing.
+    """
+    problems = _problems(facts, want)
+    if problems:
+        return Plan(problems=tuple(problems))
+    try:
+        return _present(facts, want, check_mode) if want.present else _absent(facts, want)
+    except CorefileError as error:
+        where = f"{facts.name}: {_corefile_label(facts)}" if facts.coredns and facts.coredns.source else facts.name
+        return Plan(problems=(f"{where}: {error}",), needs=getattr(error, "needs", "") or "")
+
+
+# --- what stands in the way -------------------------------------------------------------------------------------------------------------
+
+
+def _problems(facts: Facts, want: Want) -> list[str]:
+    """Why this member cannot take part, a sentence each."""
+    sentences = []
+    clash = Zone.parse(want.zone).clashes(Zone.parse(want.cluster_domain, "cluster_domain"))
+    if clash:
+        sentences.append(f"{facts.name}: {clash}")
+    if facts.kubernetes < OLDEST_KUBERNETES:
+        sentences.append(f"{facts.name} runs Kubernetes {text(facts.kubernetes)}; {text(OLDEST_KUBERNETES)} or newer is needed. Upgrade it, or leave it out.")
+    if facts.nodelocal_missing:
+        sentences.append(
+            f"{facts.name}: no NodeLocal DNSCache has its Corefile in ConfigMap {facts.nodelocal_missing}. Set nodelocal to its ConfigMap, or to auto."
+        )
+    for one in facts.nodelocal:
+        if not one.upstream and want.present:
+            sentences.append(
+                f"{facts.name}: ConfigMap {one.label} does not tell where NodeLocal DNSCache sends {want.cluster_domain}, and there is no Service"
+                " kube-dns-upstream beside it. Set nodelocal to another ConfigMap, or to '' for none."
+            )
+    if facts.platform.place != "corefile":
+        return sentences
+    label = f"{want.namespace}/{want.deployment}"
+    if facts.coredns is None:
+        hint = f" Found instead: {', '.join(facts.elsewhere)}." if facts.elsewhere else " Nothing there looks like CoreDNS either."
+        return [*sentences, f"{facts.name} has no CoreDNS Deployment {label}.{hint} Set namespace and deployment."]
+    version = image_version(facts.coredns.image)
+    if version and version < OLDEST_COREDNS:
+        sentences.append(f"{facts.name} runs CoreDNS {text(version)}; {text(OLDEST_COREDNS)} or newer is needed. Upgrade it.")
+    if facts.coredns.source is None:
+        sentences.append(f"{facts.name}: CoreDNS in Deployment {label} reads its Corefile from no ConfigMap. Mount one where -conf points.")
+    elif facts.text is None:
+        sentences.append(f"{facts.name}: {_corefile_label(facts)} does not exist. Say where the Corefile is by namespace and deployment, or make it.")
+    if facts.coredns.item["spec"].get("paused"):
+        sentences.append(f"{facts.name}: Deployment {label} is paused, so no change would reach its pods. Resume it.")
+    if (facts.config_map or {}).get("immutable"):
+        sentences.append(
+            f"{facts.name}: {_corefile_label(facts)}: the ConfigMap is immutable. Delete it and create it again without `immutable: true`, or have"
+            " CoreDNS use another one."
+        )
+    return sentences
+
+
+def _corefile_label(facts: Facts) -> str:
+    own = t.cast("Workload", facts.coredns)
+    source = t.cast("t.Any", own.source)
+    return f"ConfigMap {own.namespace}/{source.configmap}, key {source.key}"
+
+
+def _crd_problems(facts: Facts, check_mode: bool) -> list[str]:
+    if not check_mode and not facts.crd["established"]:
+        return [
+            f"{facts.name} has no ServiceImport CustomResourceDefinition that is Established, without which CoreDNS does not get ready. Place it"
+            " there first (module mcs_crds), and see that Karmada shows the cluster as Ready."
+        ]
+    if facts.crd["established"] and "v1alpha1" not in facts.crd["served"]:
+        return [f"{facts.name}: the ServiceImport CustomResourceDefinition does not serve v1alpha1, which CoreDNS reads."]
+    return []
+
+
+def _architecture_problems(facts: Facts, want: Want, workload: Workload, image: str) -> list[str]:
+    """Why an image cannot run on every node where the pods may land, by what is known of its platforms."""
+    covered = {one.partition("/")[2] or one for one in want.image_platforms}
+    missing = sorted(_architectures(facts, workload) - covered) if covered else []
+    if not missing:
+        return []
+    return [f"{facts.name}: the image {image} is not there for {', '.join(missing)}, which some of its nodes are. Set image to one that covers them."]
+
+
+def _architectures(facts: Facts, workload: Workload) -> set[str]:
+    """Those of the nodes on which pods of a workload may land, by its nodeSelector."""
+    wanted = (workload.template.get("nodeSelector") or {}).get("kubernetes.io/arch")
+    found = {one for one in facts.nodes.values() if one}
+    return {wanted} if wanted else found
+
+
+# --- serving the zone -------------------------------------------------------------------------------------------------------------------
+
+
+def _present(facts: Facts, want: Want, check_mode: bool) -> Plan:
+    running = facts.coredns.image if facts.coredns else ""
+    how = serving(facts.name, facts.platform_name, running, mode=want.mode, image=want.image)
+    problems = [*_crd_problems(facts, check_mode), *how.problems]
+    if problems:
+        return Plan(problems=tuple(problems), mode=how.mode, reason=how.reason, needs="image" if how.problems else "")
+    here = _Here(facts, want, how)
+    steps: list[Step] = []
+    if how.mode != "forward":
+        steps += here.grant()
+    else:
+        steps += here.serve()
+    if facts.platform.place == "corefile":
+        problems = here.twin_problems()
+        if problems:
+            return Plan(problems=tuple(problems), mode=how.mode, reason=how.reason)
+        steps += here.change()
+    else:
+        steps += here.delegate()
+    steps += here.nodelocal()
+    if how.mode != "forward" and facts.zone_server:
+        steps.append(here.stop_serving())
+    corefile = here.candidate.text if here.candidate else None
+    addon = corefile if want.eks_addon and here.candidate and corefile != facts.text else None
+    return Plan(tuple(steps), notes=tuple(here.notes), mode=how.mode, image=how.image, reason=how.reason, corefile=corefile, addon=addon)
+
+
+class _Here:
+    """One member and one way to serve the zone there."""
+
+    def __init__(self, facts: Facts, want: Want, how: Serving) -> None:
+        self.facts = facts
+        self.want = want
+        self.how = how
+        self.notes: list[str] = []
+        service = facts.zone_server.get("Service")
+        forward_to = (tuple(zone_server.addresses(service)) or (PLACEHOLDER,)) if how.mode == "forward" else ()
+        self.edit = Edit(
+            zone=want.zone,
+            cluster_domain=want.cluster_domain,
+            mode=how.mode,
+            placement=want.placement,
+            header=None if how.mode == "forward" else want.header,
+            forward_to=forward_to,
+            adopt=want.adopt,
+        )
+        self.candidate: Edited | None = None
+        if facts.platform.place == "corefile":
+            self.candidate = edited(facts.text, self.edit, imports=facts.imports, env=facts.env)
+            self.notes += self.candidate.result.notes
+
+    @property
+    def coredns(self) -> Workload:
+        return t.cast("Workload", self.facts.coredns)
+
+    def account(self) -> tuple[str, str]:
+        if self.facts.coredns is None:
+            return self.want.namespace, "coredns"
+        return self.coredns.namespace, self.coredns.service_account
+
+    def grant(self) -> list[Step]:
+        """The rights, and the binding of the version before after the one that takes its place."""
+        accounts = sorted({(one.namespace, one.service_account) for one in self.facts.workloads})
+        wanted = [rights.role(), *(rights.binding(*account) for account in accounts)]
+        role, bindings = self.facts.rights
+        found = [role, *(next((one for one in bindings if one["metadata"]["name"] == each["metadata"]["name"]), None) for each in wanted[1:])]
+        marks = {"metadata": {"labels": ownership.labels(self.want.fleet)}}
+        there = all(one is not None and satisfied({**_without_names(each), **marks}, one) for each, one in zip(wanted, found, strict=True))
+        steps: list[Step] = [] if there else [Grant(wanted, account=accounts[0])]
+        old = rights.outlived(bindings, *accounts[0])
+        if old:
+            steps.append(Remove([old], title="Take a former binding away"))
+        return steps
+
+    def serve(self) -> list[Step]:
+        """Our own CoreDNS."""
+        want = self.want
+        objects = zone_server.objects(
+            self.how.image, zone=want.zone, namespace=want.forward_namespace, name=want.forward_name, replicas=want.forward_replicas
+        )
+        marks = {"metadata": {"labels": ownership.labels(want.fleet)}}
+        found = self.facts.zone_server
+        same = bool(found) and all(
+            one["kind"] not in ("ConfigMap", "Service", "Deployment") or satisfied({**_without_names(one), **marks}, found.get(one["kind"], {}))
+            for one in objects
+        )
+        ready = same and _is_rolled_out(found["Deployment"])
+        return [] if ready else [ServeZone(objects)]
+
+    def stop_serving(self) -> Remove:
+        want = self.want
+        objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
+        named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in objects]
+        return Remove(named, title="Take our own CoreDNS away")
+
+    # the platform's own CoreDNS
+
+    def images(self) -> list[tuple[Workload, rollout.Target]]:
+        """What each Deployment that reads the Corefile shall run, where that is another image than now or a change was left half done."""
+        image = "" if self.how.mode == "forward" or self.want.eks_addon else self.how.image
+        todo = []
+        for one in self.facts.workloads:
+            if one.kind != "Deployment":
+                continue
+            wanted = image if one.uid == self.coredns.uid or not _knows(one.image, self.how.mode) else ""
+            target = rollout.target(one.item, one.runs, "present", wanted, "" if self.reloads else None)
+            unfinished = self.facts.unfinished and one.uid == self.coredns.uid
+            if rollout.begin(one.item, one.runs, target) or unfinished or (one.uid == self.coredns.uid and not _is_rolled_out(one.item)):
+                todo.append((one, target))
+        return todo
+
+    @property
+    def reloads(self) -> bool:
+        """Whether pods take a Corefile while they run."""
+        candidate = t.cast("Edited", self.candidate)
+        return candidate.reloads and not any(one.source and one.source.sub_path for one in self.facts.workloads)
+
+    def twin_problems(self) -> list[str]:
+        """Why the image given cannot run, and what else reads the Corefile but would not understand it."""
+        mode, image = self.how.mode, self.how.image or self.coredns.image
+        sentences = _architecture_problems(self.facts, self.want, self.coredns, image) if self.how.image else []
+        if mode == "forward":
+            return sentences
+        for one in self.facts.twins:
+            version = image_version(one.image)
+            if one.kind == "DaemonSet" and mode == "builtin" and version and version < BUILTIN_COREDNS:
+                sentences.append(
+                    f"{self.facts.name}: {one.label} reads the same Corefile and runs CoreDNS {text(version)}, which does not know the option"
+                    f" multicluster. Give it CoreDNS {text(BUILTIN_COREDNS)} or newer, or a ConfigMap of its own."
+                )
+        return sentences
+
+    def change(self) -> list[Step]:
+        candidate = t.cast("Edited", self.candidate)
+        images = self.images()
+        edits = candidate.text != self.facts.text
+        if self.want.eks_addon:
+            return [] if not images else [RunImage(one, target, "End what a run that was killed has begun") for one, target in images]
+        source = t.cast("t.Any", self.coredns.source)
+        place = (self.coredns.namespace, source.configmap, source.key)
+        common = {"readers": self.facts.workloads, "config_map": place, "imports": self.facts.imports, "env": self.facts.env, "restart": not self.reloads}
+        write = EditCorefile("Serve the zone", before=self.facts.text, want=self.edit, proves=True, **common)
+        new_images = [(one, target.image) for one, target in images if target.image != one.image]
+        steps: list[Step] = []
+        if edits or new_images:
+            proven = {one.uid: (one, image) for one, image in [(self.coredns, self.coredns.image), *new_images]}
+            architectures = tuple(sorted(_architectures(self.facts, self.coredns))) or ("",)
+            steps.append(Prove(write, tuple(proven.values()), architectures if len(architectures) > 1 else ("",)))
+        parsed = parse(self.facts.text or "", imports=self.facts.imports, env=self.facts.env)
+        before = how_served(parsed, self.want.zone, cluster_domain=self.want.cluster_domain)
+        if new_images and before and sorted([before["mode"], self.how.mode]) == ["builtin", "plugin"]:
+            # the image to come may not know the lines that serve the zone now, and the one that runs not those to come
+            withdraw = Edit(zone=self.want.zone, cluster_domain=self.want.cluster_domain, state="absent", adopt=self.want.adopt)
+            out = edited(self.facts.text, withdraw, imports=self.facts.imports, env=self.facts.env)
+            steps.append(EditCorefile("Take the zone out until the image is there that serves it", before=self.facts.text, want=withdraw, **common))
+            write.before = out.text
+        for one, target in images:
+            title = "Run the image that serves the zone" if target.image != one.image else "End what a run that was killed has begun"
+            steps.append(RunImage(one, target, title))
+        if edits or write.before != self.facts.text or self._behind():
+            steps.append(write)
+        if steps:
+            steps.append(Ask(zone=True))
+        return steps
+
+    def _behind(self) -> bool:
+        """Whether a pod runs another Corefile than the one that is there."""
+        candidate = t.cast("Edited", self.candidate)
+        if not self.reloads or candidate.hash is None:
+            return False
+        return any(not pod["gone"] and pod["hash"] != candidate.hash for pod in self.facts.running or ())
+
+    # a platform's operator
+
+    def delegate(self) -> list[Step]:
+        place = self.facts.platform.place
+        if place == "custom":
+            namespace, name, key = _CUSTOM
+            now = ((self.facts.delegated or {}).get("data") or {}).get(key)
+            want = Edit(zone=self.want.zone, cluster_domain=self.want.cluster_domain, mode="forward", forward_to=self.edit.forward_to, adopt=self.want.adopt)
+            made = edited(now, want)
+            if made.text == (now or ""):
+                return []
+            return [EditCorefile("Give the platform's CoreDNS a server block more", (), (namespace, name, key), now, want), AskPlatform(zone=True)]
+        step = Delegate(place, OBJECTS[place], present=True)
+        return [step, AskPlatform(zone=True)] if _would_change(step, self.facts, self.want) else []
+
+    # NodeLocal DNSCache
+
+    def nodelocal(self) -> list[Step]:
+        # GKE's reads the same stubDomains
+        if self.facts.platform.place == "stub_domains":
+            return []
+        steps: list[Step] = []
+        for one in self.facts.nodelocal:
+            want = Edit(zone=self.want.zone, cluster_domain=self.want.cluster_domain, mode="forward", forward_to=(one.upstream,), adopt=self.want.adopt)
+            step = _nodelocal_step(one, want, "Have NodeLocal DNSCache send the zone to the cluster's DNS")
+            made = edited(one.text, want)
+            if made.text != one.text or _nodelocal_behind(one, made):
+                steps.append(step)
+            self.notes += made.result.notes
+        return steps
+
+
+def _nodelocal_step(one: NodeLocal, want: Edit, title: str) -> EditCorefile:
+    source = t.cast("t.Any", one.workload.source)
+    place = (one.workload.namespace, source.configmap, source.key)
+    return EditCorefile(title, (one.workload,), place, one.text, want, substitutes=((_PILLARS[0], one.upstream), (_PILLARS[1], "/etc/resolv.conf")))
+
+
+def _nodelocal_behind(one: NodeLocal, made: Edited) -> bool:
+    if not made.reloads:
+        return False
+    text_run = made.text.replace(_PILLARS[0], one.upstream).replace(_PILLARS[1], "/etc/resolv.conf")
+    wanted = reload_hash(parse(text_run))
+    return wanted is not None and any(pod["hash"] and pod["hash"] != wanted for pod in one.running)
+
+
+def _would_change(step: Delegate, facts: Facts, want: Want) -> bool:
+    """Whether the platform's object is other than it is to be."""
+    world = World(t.cast("t.Any", None), want, facts)
+    return bool(step.outcome(world, t.cast("t.Any", facts.delegated)).verb)
+
+
+def _without_names(item: Object) -> dict[str, t.Any]:
+    return {key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata")}
+
+
+def _knows(image: str, mode: str) -> bool:
+    """Whether an image is known to understand what serves the zone in a mode."""
+    version = image_version(image)
+    return mode == "forward" or (mode == "builtin" and version is not None and version >= BUILTIN_COREDNS)
+
+
+def _is_rolled_out(deployment: Object) -> bool:
+    return bool(coredns(deployment)["rolled_out"])
+
+
+# --- taking it out ----------------------------------------------------------------------------------------------------------------------
+
+
+def _absent(facts: Facts, want: Want) -> Plan:
+    """The way back: who forwards the zone before who serves it, the Corefile before the image that understands it, the rights last."""
+    out = Edit(zone=want.zone, cluster_domain=want.cluster_domain, state="absent", adopt=want.adopt)
+    steps: list[Step] = []
+    notes: list[str] = []
+    served_still: list[str] = []
+    addon = None
+    if facts.platform.place != "stub_domains":
+        for one in facts.nodelocal:
+            made = edited(one.text, out)
+            notes += made.result.notes
+            if made.text != one.text or _has_record(one.config_map, t.cast("t.Any", one.workload.source).key):
+                steps.append(_nodelocal_step(one, out, "Take the zone out of NodeLocal DNSCache"))
+    if facts.platform.place == "corefile":
+        more, notes_here, served_still, addon = _absent_from_coredns(facts, want, out)
+        steps += more
+        notes += notes_here
+    elif facts.platform.place == "custom":
+        namespace, name, key = _CUSTOM
+        now = ((facts.delegated or {}).get("data") or {}).get(key)
+        if now is not None and (edited(now, out).text != now or not now):
+            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), AskPlatform(zone=False)]
+    else:
+        step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
+        if _would_change(step, facts, want):
+            steps += [step, AskPlatform(zone=False)]
+    if facts.zone_server and not addon:
+        objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
+        named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in objects]
+        steps.append(Remove(named, title="Take our own CoreDNS away"))
+    if not served_still:
+        steps += _absent_rights(facts, want)
+    return Plan(tuple(steps), notes=tuple(notes), corefile=None, addon=addon, reason="; ".join(served_still))
+
+
+def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step], list[str], list[str], str | None]:
+    """Steps, notes, which zones CoreDNS still serves from ServiceImports afterwards, and what is to be given to the EKS add-on."""
+    own = t.cast("Workload", facts.coredns)
+    source = t.cast("t.Any", own.source)
+    made = edited(facts.text, out, imports=facts.imports, env=facts.env)
+    notes = list(made.result.notes)
+    left = served_zones(made.text, facts)
+    if want.eks_addon:
+        return [], notes, left, made.text if made.text != facts.text else None
+    reloads = made.reloads and not any(one.source and one.source.sub_path for one in facts.workloads)
+    place = (own.namespace, source.configmap, source.key)
+    steps: list[Step] = []
+    if made.text != facts.text or _has_record(facts.config_map, source.key):
+        steps.append(
+            EditCorefile(
+                "Take the zone out of the Corefile",
+                facts.workloads,
+                place,
+                facts.text,
+                out,
+                imports=facts.imports,
+                env=facts.env,
+                restart=not reloads,
+            )
+        )
+    for one in facts.workloads:
+        if one.kind != "Deployment":
+            continue
+        if left:
+            continue
+        target = rollout.target(one.item, one.runs, "absent", "")
+        unfinished = facts.unfinished and one.uid == own.uid
+        if rollout.begin(one.item, one.runs, target) or unfinished or (one.uid == own.uid and not _is_rolled_out(one.item)):
+            steps.append(RunImage(one, target, "Put back the image that was there"))
+    if left:
+        notes.append(
+            f"{facts.name}: CoreDNS still serves {', '.join(left)} from ServiceImports, so its image and its rights stay. Take that out first: with zone set"
+            " to it, or by hand where it was not put there by this collection."
+        )
+    if steps:
+        steps.append(Ask(zone=False))
+    return steps, notes, left, None
+
+
+def served_zones(corefile: str, facts: Facts) -> list[str]:
+    """The zones that a Corefile serves from ServiceImports, whoever put them there."""
+    parsed = parse(corefile, imports=facts.imports, env=facts.env)
+    found: list[str] = []
+    for block in parsed.blocks:
+        for directive in block.directives:
+            if directive.name == "multicluster":
+                found += [token.text for token in directive.args] or [zone for key in block.keys for zone in key.zones]
+            elif directive.name == "kubernetes":
+                found += [token.text for line in directive.options if line[0].text == "multicluster" for token in line[1:]]
+    return sorted({zone.rstrip(".").lower() for zone in found})
+
+
+def _has_record(config_map: Object | None, key: str) -> bool:
+    """Whether the ConfigMap still has the record of what was there first."""
+    annotations = ((config_map or {}).get("metadata") or {}).get("annotations") or {}
+    return f'"{key}"' in annotations.get(ANNOTATION, "")
+
+
+def _absent_rights(facts: Facts, want: Want) -> list[Step]:
+    role, bindings = facts.rights
+    accounts = sorted({(one.namespace, one.service_account) for one in facts.workloads}) or [(want.namespace, "coredns")]
+    gone: list[dict[str, t.Any]] = []
+    names = {one["metadata"]["name"] for one in bindings}
+    gone += [rights.binding(*account) for account in accounts if rights.binding_name(*account) in names]
+    rest = [one for one in bindings if one["metadata"]["name"] not in {each["metadata"]["name"] for each in gone}]
+    old = rights.outlived(rest, *accounts[0])
+    if old:
+        gone.append(old)
+        rest = [one for one in rest if one["metadata"]["name"] != rights.ROLE]
+    if role is not None and not any(one["roleRef"]["name"] == rights.ROLE for one in rest):
+        gone.insert(0, rights.role())
+    named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in gone]
+    return [Remove(named)] if named else []
+

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
+"""Module ``coredns_multicluster`` from its options to its result: look, plan, and in check mode the dry runs, otherwise the change."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import change
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.arguments import result_of, want_of
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation_helm import YAML_IMPORT_ERROR
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.look import look
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan, plan
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import StepError, World
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.query import require_library
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import RIGHTS, HeldError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.rights import describe_right
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+__all__ = ["assess", "main_of"]
+
+
+def assess(cluster: Cluster, want: Want, *, check_mode: bool = False) -> tuple[Facts, Plan]:
+    """What a member is, and what is to be done in it. What its credentials may not do is a problem.
+
+    :raises ApiError: it does not answer. :raises CorefileError: the zone is none.
+    """
+    facts = look(cluster, want)
+    found = plan(facts, want, check_mode=check_mode)
+    if facts.platform.place == "helm" and YAML_IMPORT_ERROR:
+        return facts, found._replace(problems=(*found.problems, f"{cluster.name}: the Python package PyYAML is needed for RKE2. Install it."))
+    if not found.steps:
+        return facts, found
+    lease = [{**right, "namespace": want.namespace} for right in RIGHTS]
+    missing = [describe_right(right) for right in cluster.can_i([*found.rights, *lease])]
+    if missing:
+        sentence = f"{cluster.name}: the credentials in use may not {'; nor '.join(missing)}. Grant that or set another kubeconfig or context."
+        found = found._replace(problems=(*found.problems, sentence))
+    return facts, found
+
+
+def main_of(module: AnsibleModule) -> t.NoReturn:
+    """Run the module."""
+    require_library(module)
+    waiter = Waiter(0)
+    cluster = Cluster.from_module(module, module.params["name"])
+    want = want_of(module.params)
+    try:
+        with change.stopped_by_signals():
+            result = _run(module, cluster, want)
+    except (ApiError, CorefileError, HeldError, StepError) as error:
+        words = str(error)
+        module.fail_json(msg=words if words.startswith(f"{cluster.name}:") else f"{cluster.name}: {words}", duration=round(waiter.elapsed, 1))
+    except change.ChangeError as error:
+        module.fail_json(msg=str(error), step=error.step, not_back=error.not_back, duration=round(waiter.elapsed, 1))
+    except KeyboardInterrupt:
+        module.fail_json(msg=f"{cluster.name}: nothing was changed, because the run was stopped.", duration=round(waiter.elapsed, 1))
+    module.exit_json(**result, duration=round(waiter.elapsed, 1))
+
+
+def _run(module: AnsibleModule, cluster: Cluster, want: Want) -> dict[str, t.Any]:
+    facts, todo = assess(cluster, want, check_mode=module.check_mode)
+    if todo.problems:
+        module.fail_json(msg=" ".join(todo.problems), **{key: value for key, value in result_of(facts, todo).items() if key != "name"})
+    world = World(cluster, want, facts)
+    if todo.steps and not module.check_mode:
+        with change.lease_of(world) as lease:
+            # what was seen before the lease was held may be another run's doing
+            facts, todo = assess(cluster, want)
+            if todo.problems:
+                module.fail_json(msg=" ".join(todo.problems), **{key: value for key, value in result_of(facts, todo).items() if key != "name"})
+            world = World(cluster, want, facts)
+            if module._diff:
+                for step in todo.steps:
+                    step.preview(world)
+                world.notes = []
+            change.run(todo.steps, world, lease)
+    elif module.check_mode:
+        for step in todo.steps:
+            step.preview(world)
+    if not want.present and facts.proofs_left and not module.check_mode:
+        change.leave_nothing(world)
+    result = {key: value for key, value in result_of(facts, todo).items() if key not in ("name", "settled", "problems", "needs")}
+    result |= {"changed": bool(todo.steps), "notes": [*dict.fromkeys([*todo.notes, *world.notes])]}
+    if module._diff:
+        result["diff"] = world.diff
+    return result

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# Copyright (c) 2026, clusterset.dns contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: coredns_multicluster
+short_description: Let a member cluster's CoreDNS answer the clusterset zone
+version_added: 0.1.0
+description:
+  - Changes a cluster's CoreDNS as one transaction. Either every pod answers the zone at the end, or everything is as it was before.
+  - It reads the cluster, decides what is to be done, and does it in an order in which every pod can be started again at any moment.
+  - The rights come first. Then a pod beside CoreDNS's own proves the Corefile with the image. Then new pods come beside the old ones, and the
+    Corefile after them. No query is lost by the exchange of pods, as old ones go on answering until nobody asks them.
+  - Where a step fails, what this run did is undone in reverse order. The error has the first cause, and says what is not as it was before.
+  - A Lease in the cluster keeps a second run out. A run after one that was killed goes on, or goes back.
+  - CoreDNS's pods are told by their controllers, not by their labels. A second Deployment that reads the same Corefile is changed with the first.
+author:
+  - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - clusterset.dns.coredns_multicluster
+  - kubernetes.core.k8s_auth_options
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    details:
+      - Each write is sent as a server-side dry run. Nothing is proven in a pod.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+  idempotent:
+    support: full
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+options:
+  name:
+    description: What messages call the cluster.
+    type: str
+seealso:
+  - module: clusterset.dns.coredns_multicluster_info
+  - module: clusterset.dns.corefile
+"""
+
+EXAMPLES = r"""
+- name: Serve clusterset.local with the CoreDNS that the cluster runs
+  clusterset.dns.coredns_multicluster:
+    kubeconfig: ~/.kube/member1.yaml
+
+- name: Serve it with a newer image
+  clusterset.dns.coredns_multicluster:
+    kubeconfig: ~/.kube/member1.yaml
+    image: registry.example.com/dns/coredns:v1.14.6
+
+- name: Give everything back
+  clusterset.dns.coredns_multicluster:
+    kubeconfig: ~/.kube/member1.yaml
+    state: absent
+"""
+
+RETURN = r"""
+mode:
+  description: How the zone is served.
+  returned: success
+  type: str
+  sample: builtin
+reason:
+  description: Why it is served so.
+  returned: success
+  type: str
+  sample: it runs CoreDNS 1.14.6, which serves ServiceImports by itself
+platform:
+  description: The C(name) of the platform, and the C(reason) why it is taken for that.
+  returned: success
+  type: dict
+  sample: {name: kubeadm, reason: there is a ConfigMap kube-system/kubeadm-config}
+steps:
+  description: What was done, or would be in check mode, in this order.
+  returned: success
+  type: list
+  elements: str
+  sample: [Let CoreDNS read ServiceImports, Prove the change beside CoreDNS, Serve the zone, Ask every pod]
+image:
+  description: The image of CoreDNS before (C(actual)), and the one that is to run (C(desired)).
+  returned: success
+  type: dict
+  sample: {actual: "registry.k8s.io/coredns/coredns:v1.14.6", desired: "registry.k8s.io/coredns/coredns:v1.14.6"}
+nodelocal:
+  description: The ConfigMaps of the NodeLocal DNSCaches that were found.
+  returned: success
+  type: list
+  elements: str
+  sample: [kube-system/node-local-dns]
+notes:
+  description: What is worth knowing, in sentences.
+  returned: success
+  type: list
+  elements: str
+addon:
+  description: What to give to the EKS add-on as the key C(corefile) of its configuration. V(none) where there is nothing to give.
+  returned: success
+  type: str
+problems:
+  description: Why nothing was done, a sentence each.
+  returned: failure, before anything was written
+  type: list
+  elements: str
+needs:
+  description: The option that would help, empty for none.
+  returned: failure, before anything was written
+  type: str
+  sample: image
+step:
+  description: The step that failed.
+  returned: failure of a step
+  type: str
+  sample: Serve the zone
+not_back:
+  description: What is not as it was before, a sentence each.
+  returned: failure of a step
+  type: list
+  elements: str
+duration:
+  description: How long it took, in seconds.
+  returned: always
+  type: float
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.arguments import CHANGE_ARG_SPEC
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.transaction import main_of
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC
+
+
+def main() -> None:
+    main_of(AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **CHANGE_ARG_SPEC, "name": {}}, supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()
