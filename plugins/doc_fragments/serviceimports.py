@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options of the modules that read the ServiceImports of member clusters. Mirrors ``_fleet_args.FLEET_ARG_SPEC``."""
+    """Options of the modules that read the ServiceImports of member clusters. Mirrors ``_imports/arguments.py``, ``FLEET_ARG_SPEC``."""
 
     DOCUMENTATION = r"""
 options:
@@ -20,10 +20,17 @@ options:
       - C(strategies) (dictionary of C(NAMESPACE/NAME) to a strategy), outranks O(strategies).
       - C(ips) (dictionary of C(NAMESPACE/NAME) to a list of addresses), the addresses for strategy V(static). A
         service that is named here is V(static) on this member whatever else is set.
-      - Without O(members), the module's own authentication options name one member, called O(member).
+      - Without O(members), the module's own authentication options name one member, called O(cluster).
     type: list
     elements: dict
-  member:
+  only:
+    description:
+      - The names of those of O(members) whose ServiceImports are looked at, all of them unless set. The others are the rest of the fleet.
+        Their load balancers count for O(strategy=load_balancer), and their names tell whence an EndpointSlice comes. They are never
+        written, and not asked for anything else.
+    type: list
+    elements: str
+  cluster:
     description:
       - The name of the one member that the module's own authentication options reach. Not used with O(members).
     type: str
@@ -42,14 +49,15 @@ options:
     description:
       - Where a member's addresses come from. The most precise setting wins. The order is C(ips) of a member,
         C(strategies) of a member, O(strategies), C(strategy) of a member, O(strategy).
-      - V(derived) takes the ClusterIP of the Service C(derived-NAME) that Karmada makes on each member.
+      - V(derived) takes the ClusterIP of the Service C(derived-NAME) that Karmada makes on each member. A Service of that name that Karmada
+        did not deliver gives no address to a ServiceImport that it did deliver.
       - V(native) takes the ClusterIP of the member's Service of the same name, which a MultiClusterService of Karmada
         gives.
       - V(local_first) takes the ClusterIP of the member's own Service of the same name while it has a ready endpoint,
         otherwise as V(derived). It is as fresh as the last run.
       - V(endpoints) takes ready pod addresses, as many as the CRD lets stand. For flat networks.
       - V(load_balancer) takes the addresses of the Service of that name of type LoadBalancer on the member, otherwise
-        on the first of the members that has one.
+        on the first of the members that has one. Where a member cannot be read, addresses that may be those of its load balancer stay.
       - V(static) takes what C(ips) of the member says.
     type: str
     choices: [derived, native, local_first, endpoints, load_balancer, static]
@@ -61,8 +69,8 @@ options:
     default: {}
   source_gone:
     description:
-      - What becomes of addresses whose source (the derived Service, the load balancer) is no more. V(clear) takes
-        them away, so that DNS gives no address. V(keep) leaves them.
+      - What becomes of addresses whose source (the derived Service, the load balancer) is no more, or whose service no cluster exports any
+        more, which O(karmada) tells. V(clear) takes them away, so that DNS gives no address. V(keep) leaves them.
     type: str
     choices: [clear, keep]
     default: clear
@@ -80,6 +88,13 @@ options:
         cluster, are labelled by the next run.
     type: bool
     default: true
+  karmada:
+    description:
+      - Access to Karmada's control plane, with the same keys as this module's authentication options. If set, imports that Karmada
+        delivered get no address of a derived Service while there is no ServiceExport of that name, and O(headless) asks it whence a slice
+        comes whose name fits several members.
+    type: dict
+    default: {}
   on_unreachable_member:
     description:
       - What happens when a member cannot be read or written. In both cases all others are done first, and

@@ -45,30 +45,25 @@ options:
   write_via:
     description:
       - How the addresses get there.
-      - V(retain) patches the members. A ResourceInterpreterCustomization on the control plane has to tell Karmada to leave them, which
-        the tasks file C(retain) of the role P(clusterset.dns.serviceimport_ips#role) places.
+      - V(retain) patches the members. A ResourceInterpreterCustomization on the control plane has to tell Karmada to leave them, as the
+        example below does and the tasks file C(retain) of the role P(clusterset.dns.serviceimport_ips#role). Where O(karmada) is set,
+        nothing is written unless it is there.
       - V(override) writes an OverridePolicy for each service on the control plane, with a rule for each distinct set of addresses. Policies
-        of others are left alone, those no longer needed are removed. That rule must not be there then, or addresses could not be cleared.
+        of others are left alone, those no longer needed are removed. That customization must not be there then, or addresses could not be
+        cleared. Requires O(karmada).
     type: str
     choices: [retain, override]
     default: retain
-  karmada:
-    description:
-      - Access to Karmada's control plane, with the same keys as this module's authentication options. Required for
-        O(write_via=override). With O(write_via=retain) it is optional. If set, nothing is written unless the rule is in place,
-        imports that Karmada delivered get no address of a derived Service while there is no ServiceExport of that name, and
-        O(headless) asks it whence a slice comes whose name fits several members.
-    type: dict
-    default: {}
   wait:
     description:
       - Wait for sources that are not there yet, such as the derived Service of an import that was just made. What can
         be written is written first.
+      - Only ServiceImports that Karmada delivered are waited for. Nothing will come for others.
     type: bool
     default: false
   wait_timeout:
     description:
-      - How long to wait, in seconds.
+      - How long to wait in all, in seconds.
     type: float
     default: 60.0
   verify_after:
@@ -95,15 +90,39 @@ EXAMPLES = r"""
 - name: One member, one service that prefers its own endpoints
   clusterset.dns.serviceimport_ips:
     kubeconfig: ~/.kube/member1.yaml
-    member: member1
+    cluster: member1
     strategies:
       default/serve: local_first
 
-- name: All members of the play, as their hosts' variables say
+- name: The members of this run, as their hosts' variables say, with the load balancers of the whole fleet
   clusterset.dns.serviceimport_ips:
-    members: "{{ ansible_play_hosts | map('extract', hostvars) | clusterset.dns.members }}"
+    members: "{{ groups.karmada_members | map('extract', hostvars) | clusterset.dns.members }}"
+    only: "{{ ansible_play_batch | map('extract', hostvars) | clusterset.dns.members | map(attribute='name') }}"
+    strategy: load_balancer
     on_unreachable_member: warn
   run_once: true
+
+- name: Let Karmada leave spec.ips as it is on the members
+  kubernetes.core.k8s:
+    kubeconfig: ~/.kube/karmada.yaml
+    definition:
+      apiVersion: config.karmada.io/v1alpha1
+      kind: ResourceInterpreterCustomization
+      metadata:
+        name: serviceimport-ips
+      spec:
+        target:
+          apiVersion: multicluster.x-k8s.io/v1alpha1
+          kind: ServiceImport
+        customizations:
+          retention:
+            luaScript: |
+              function Retain(desiredObj, observedObj)
+                if desiredObj.spec.ips == nil then
+                  desiredObj.spec.ips = observedObj.spec.ips
+                end
+                return desiredObj
+              end
 """
 
 RETURN = r"""
@@ -113,7 +132,7 @@ imports:
   type: list
   elements: dict
   contains:
-    member:
+    cluster:
       description: The member's name.
       type: str
       sample: member2
@@ -125,25 +144,25 @@ imports:
       description: The import's name.
       type: str
       sample: serve
-    ips:
+    desired:
       description: The addresses that it is to have.
       type: list
       elements: str
       sample: [10.102.140.228]
-    was:
-      description: The addresses that it had.
+    actual:
+      description: The addresses that it had when it was read.
       type: list
       elements: str
       sample: []
     reason:
-      description: Where the addresses come from, or why there are none.
+      description: Where the desired addresses come from, or why there are none.
       type: str
       sample: derived Service derived-serve
     changed:
       description: Whether it was written, or would be in check mode.
       type: bool
     pending:
-      description: Whether the source of its addresses is not there.
+      description: Whether the source of its addresses is not there and may still come.
       type: bool
     held:
       description: Whether its addresses are not what its strategy would give and are left nevertheless, for the reason that is given.
@@ -158,7 +177,7 @@ slices:
   type: list
   elements: dict
   contains:
-    member:
+    cluster:
       description: The member's name.
       type: str
       sample: member2
@@ -178,6 +197,16 @@ slices:
       description: The cluster that it comes from, the value of the label C(multicluster.kubernetes.io/source-cluster). Empty if not known.
       type: str
       sample: member1
+    desired:
+      description: The two labels that it is to have. Empty if that cluster is not known.
+      type: dict
+      sample:
+        multicluster.kubernetes.io/service-name: web
+        multicluster.kubernetes.io/source-cluster: member1
+    actual:
+      description: Those of them that it had when it was read.
+      type: dict
+      sample: {}
     reason:
       description: How that cluster is known.
       type: str
@@ -212,7 +241,7 @@ summary:
   type: dict
   contains:
     members:
-      description: Members that were asked.
+      description: Members whose imports were looked at.
       type: int
     imports:
       description: ServiceImports on all of them.
@@ -221,7 +250,7 @@ summary:
       description: Imports that were written, or would be in check mode.
       type: int
     pending:
-      description: Imports whose source is not there.
+      description: Imports whose source is not there and may still come.
       type: int
     held:
       description: Imports whose addresses are not what their strategy would give and were left.
@@ -247,7 +276,6 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments 
     FLEET_ARG_SPEC,
     finish,
     fleet_from,
-    karmada_from,
     settings_from,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.control_plane import override, require_retain_rule
@@ -256,7 +284,6 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import
 ARGUMENT_SPEC = {
     **FLEET_ARG_SPEC,
     "write_via": {"type": "str", "choices": ["retain", "override"], "default": "retain"},
-    "karmada": {"type": "dict", "default": {}},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "float", "default": 60.0},
     "verify_after": {"type": "float", "default": 0.5},
@@ -276,22 +303,14 @@ def main() -> None:
             deadline=time.monotonic() + params["deadline"],
         )
         fleet = fleet_from(module, settings)
-        access = karmada_from(params)
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    try:
-        karmada = Cluster("karmada", access, timeout=settings.timeout, deadline=settings.deadline) if access else None
-        fleet.karmada = karmada
-        if karmada and params["write_via"] == "override":
-            rows = override(karmada, fleet, wait_timeout=params["wait_timeout"])
+        if fleet.karmada and params["write_via"] == "override":
+            rows = override(fleet.karmada, fleet, wait_timeout=params["wait_timeout"])
         else:
-            if karmada and not module.check_mode:
-                require_retain_rule(karmada)
+            if fleet.karmada and not module.check_mode:
+                require_retain_rule(fleet.karmada)
             rows = fleet.sync()
-    except ApiError as error:
+    except (ValueError, ApiError) as error:
         module.fail_json(msg=str(error))
-    if karmada:
-        fleet.clusters["karmada"] = karmada
     finish(module, fleet, rows)
 
 

@@ -41,7 +41,7 @@ EXAMPLES = r"""
 - name: Find the imports whose addresses are not what they should be
   clusterset.dns.serviceimport_ips_info:
     kubeconfig: ~/.kube/member1.yaml
-    member: member1
+    cluster: member1
   register: __addresses
 
 - name: Show them
@@ -56,7 +56,7 @@ imports:
   type: list
   elements: dict
   contains:
-    member:
+    cluster:
       description: The member's name.
       type: str
       sample: member2
@@ -68,25 +68,25 @@ imports:
       description: The import's name.
       type: str
       sample: serve
-    ips:
+    desired:
+      description: The addresses that it is to have.
+      type: list
+      elements: str
+      sample: [10.102.140.228]
+    actual:
       description: The addresses that it has.
       type: list
       elements: str
       sample: []
-    wanted:
-      description: The addresses that it should have.
-      type: list
-      elements: str
-      sample: [10.102.140.228]
     reason:
-      description: Where the wanted addresses come from, or why there are none.
+      description: Where the desired addresses come from, or why there are none.
       type: str
       sample: derived Service derived-serve
     in_sync:
       description: Whether nothing is to change.
       type: bool
     pending:
-      description: Whether the source of its addresses is not there.
+      description: Whether the source of its addresses is not there and may still come.
       type: bool
     held:
       description: Whether its addresses are not what its strategy would give and are left nevertheless, for the reason that is given.
@@ -97,7 +97,7 @@ slices:
   type: list
   elements: dict
   contains:
-    member:
+    cluster:
       description: The member's name.
       type: str
       sample: member2
@@ -117,6 +117,16 @@ slices:
       description: The cluster that it comes from, the value of the label C(multicluster.kubernetes.io/source-cluster). Empty if not known.
       type: str
       sample: member1
+    desired:
+      description: The two labels that it is to have. Empty if that cluster is not known.
+      type: dict
+      sample:
+        multicluster.kubernetes.io/service-name: web
+        multicluster.kubernetes.io/source-cluster: member1
+    actual:
+      description: Those of them that it has.
+      type: dict
+      sample: {}
     reason:
       description: How that cluster is known.
       type: str
@@ -156,7 +166,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments 
     fleet_from,
     settings_from,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 
 def main() -> None:
@@ -165,7 +175,7 @@ def main() -> None:
     try:
         settings = settings_from(module.params, deadline=time.monotonic() + module.params["deadline"])
         fleet = fleet_from(module, settings)
-    except ValueError as error:
+    except (ValueError, ApiError) as error:
         module.fail_json(msg=str(error))
     states = fleet.read()
     fleet.judge_slices(states)

@@ -101,7 +101,7 @@ class Report:
 
     def rows(self, member: str) -> dict[str, Object]:
         """The module's rows of one member, by the import's name."""
-        return {row["name"]: row for row in self.result.get("imports", []) if row["member"] == member}
+        return {row["name"]: row for row in self.result.get("imports", []) if row["cluster"] == member}
 
 
 def sync(*arguments: str, inventory: Path | str = LAB / "inventory.yml", settings: Object | None = None) -> Report:

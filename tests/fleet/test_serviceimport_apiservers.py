@@ -144,7 +144,7 @@ def test_a_member_without_the_crd_does_not_stop_the_other(beds: tuple[Bed, Bed],
     wanted = two.service("serve", "IPv4")
     two.add("serve")
     _rows, failed = sync(one, two)
-    assert failed == {"one": "one has no ServiceImport API: the CRDs of the MCS API are not there (role mcs_crds installs them)."}
+    assert failed == {"one": "one has no ServiceImport API: the CRDs of the MCS API are not there. Install them, or leave the member out."}
     assert two.ips("serve") == wanted
 
 

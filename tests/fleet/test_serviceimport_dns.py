@@ -187,7 +187,7 @@ def test_a_derived_service_with_another_address(fleet: Fleet, member2: Member, s
         address = wait_for("Karmada has made the Service again", new)
         ran = sync()
         assert ran.returncode == 0, ran.text[-3000:]
-        assert ran.rows(member2.name)["serve"]["ips"] == [address]
+        assert ran.rows(member2.name)["serve"]["desired"] == [address]
         wait_for("every CoreDNS pod gives the new address", lambda: asker.dig(name) == [{address}] * len(servers), 60)
         written = written_at(member2)
         asked = [line.split() for line in asker.run(f"cat {log}").splitlines()]

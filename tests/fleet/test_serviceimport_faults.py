@@ -320,12 +320,15 @@ def test_what_is_said_of_objects(objects: dict[str, t.Any]) -> None:
     rows = ran.rows(objects["member"])
     assert ran.returncode == 0, ran.text[-3000:]
     assert "is an ExternalName: it has no address; cleared" in rows["external"]["reason"]
-    assert "there is no derived Service derived-gone; cleared" in rows["gone"]["reason"]
+    assert "there is no derived Service derived-gone, and Karmada makes none" in rows["gone"]["reason"]
+    assert rows["gone"]["reason"].endswith("; cleared")
     assert "local Service local has no ready endpoint" in rows["local"]["reason"]
     assert "it has no ports, so that DNS gives NXDOMAIN" in rows["no-ports"]["reason"]
     assert "left as field manager kubectl-patch set it" in rows["theirs"]["reason"]
     assert "same" not in rows
-    assert "there is no derived Service derived-gone-kept; kept" in objects["kept"].rows(objects["member"])["gone-kept"]["reason"]
+    kept = objects["kept"].rows(objects["member"])["gone-kept"]
+    assert "there is no derived Service derived-gone-kept, and Karmada makes none" in kept["reason"]
+    assert (kept["reason"].endswith("; kept"), kept["pending"], kept["held"]) == (True, False, True)
 
 
 def test_check_mode_says_the_same_and_writes_nothing(objects: dict[str, t.Any]) -> None:

@@ -60,7 +60,7 @@ class Import(t.NamedTuple):
     families: tuple[str, ...]  # spec.ipFamilies, which only mcs-api's CRD from 0.4 on has
     owners: tuple[str, ...]  # field managers of spec.ips
     resource_version: str
-    space: str = ""  # the namespace on the control plane that Karmada delivered it from, by its annotation
+    space: str = ""  # the namespace on the control plane that Karmada delivered it from, '' where somebody else made it
 
 
 class Service(t.NamedTuple):
@@ -69,6 +69,7 @@ class Service(t.NamedTuple):
     type: str
     cluster_ips: tuple[str, ...]  # in the order of spec.ipFamilies, as the API server guarantees
     ingress: tuple[tuple[str, str], ...]  # status.loadBalancer: (ip, hostname)
+    space: str = ""  # as that of an Import
 
 
 class Facts(t.NamedTuple):
@@ -79,8 +80,8 @@ class Facts(t.NamedTuple):
     # ServiceImport → [(member, addresses)] of LoadBalancer Services of that name in the whole fleet, in the order
     # of the members' names
     balancers: t.Mapping[Key, t.Sequence[tuple[str, tuple[str, ...]]]] = {}
-    # Whether every member of the fleet could be asked for its load balancers.
-    fleet_known: bool = True
+    # The members of the fleet that could not be asked for their load balancers.
+    unread: t.Sequence[str] = ()
     static: t.Mapping[Key, tuple[str, ...]] = {}
     max_ips: int = 1
     # The services that the control plane has a ServiceExport of, None where it was not asked.
@@ -91,7 +92,8 @@ class Decision(t.NamedTuple):
     """``ips`` that the import shall have, or None where nothing gives any, and the ``reason`` in words.
 
     ``pending``: what would give addresses does not exist (yet), so that waiting may help. ``leave``: the import's own
-    addresses are not to be touched, whatever they are; ``held``: and that is not what was asked for, so that it has to be said.
+    addresses are not to be touched, whatever they are. ``held``: where its addresses stay, that is not what was asked for, so that it
+    has to be said.
     """
 
     ips: tuple[str, ...] | None
@@ -172,8 +174,14 @@ def import_of(document: t.Mapping[str, t.Any]) -> Import:
         families=tuple(spec.get("ipFamilies") or ()),
         owners=owners,
         resource_version=metadata.get("resourceVersion") or "",
-        space=(metadata.get("annotations") or {}).get("work.karmada.io/namespace") or "",
+        space=_space(metadata),
     )
+
+
+def _space(metadata: t.Mapping[str, t.Any]) -> str:
+    """Whence Karmada delivered an object. It puts both on all that it delivers, and asks for the label itself before it deletes."""
+    managed = (metadata.get("labels") or {}).get("karmada.io/managed") == "true"
+    return ((metadata.get("annotations") or {}).get("work.karmada.io/namespace") or "") if managed else ""
 
 
 def service_of(document: t.Mapping[str, t.Any]) -> tuple[Key, Service]:
@@ -185,6 +193,7 @@ def service_of(document: t.Mapping[str, t.Any]) -> tuple[Key, Service]:
         type=spec.get("type") or "ClusterIP",
         cluster_ips=tuple(spec.get("clusterIPs") or ([single] if single else ())),
         ingress=tuple((entry.get("ip") or "", entry.get("hostname") or "") for entry in ingress),
+        space=_space(metadata),
     )
 
 
@@ -228,6 +237,9 @@ def decide(wanted: Import, strategy: str, facts: Facts) -> Decision:
     if wanted.type == "Headless":
         return Decision(None, "Headless: DNS answers with the endpoints, not with spec.ips", leave=True)
     decision = _STRATEGIES[strategy](wanted, facts)
+    if decision.pending and not wanted.space:
+        reason = f"{decision.reason}, and Karmada makes none for a ServiceImport that it did not deliver"
+        decision = decision._replace(reason=reason, pending=False, held=True)
     if decision.ips is not None:
         decision = _fit(decision, wanted, facts.max_ips)
     if not wanted.has_ports:
@@ -248,17 +260,17 @@ def settle(wanted: Import, decision: Decision, *, source_gone: str, manager: str
     ips, reason = decision.ips, decision.reason
     if ips is None:
         if not wanted.ips:
-            return Settled(wanted.ips, reason)
+            return Settled(wanted.ips, reason, decision.held)
         if source_gone == "keep":
-            return Settled(wanted.ips, f"{reason}; kept")
-        ips, reason = (), f"{reason}; cleared"
+            return Settled(wanted.ips, f"{reason}; kept", decision.held)
+        ips = ()
     if _same(wanted.ips, ips):
         return Settled(wanted.ips, reason)
     others = [owner for owner in wanted.owners if owner != manager and not owner.startswith("karmada")]
     if wanted.ips and others and manager not in wanted.owners and not force:
         text = ", ".join(ips) or "none"
         return Settled(wanted.ips, f"{reason}; left as field manager {others[0]} set it, instead of {text} (force takes it over)", held=True)
-    return Settled(ips, reason)
+    return Settled(ips, reason if ips else f"{reason}; cleared")
 
 
 def _same(have: t.Sequence[str], want: t.Sequence[str]) -> bool:
@@ -310,8 +322,18 @@ def _derived(wanted: Import, facts: Facts) -> Decision:
     namespace, name = wanted.key
     if wanted.space and facts.exported is not None and wanted.key not in facts.exported:
         # Karmada derives a Service nevertheless, whose address nobody answers at.
-        return Decision(None, f"the control plane has no ServiceExport {namespace}/{name}: no cluster exports it", leave=True, held=True)
-    return _cluster_ip((namespace, DERIVED_PREFIX + name), "derived Service", facts)
+        return Decision(None, f"the control plane has no ServiceExport {namespace}/{name}: no cluster exports it", held=True)
+    return _stranger(wanted, facts) or _cluster_ip((namespace, DERIVED_PREFIX + name), "derived Service", facts)
+
+
+def _stranger(wanted: Import, facts: Facts) -> Decision | None:
+    """No address where the Service of a derived Service's name is not the one that Karmada delivered with the import."""
+    name = DERIVED_PREFIX + wanted.key[1]
+    service = facts.services.get((wanted.key[0], name))
+    if service is None or not wanted.space or service.space == wanted.space:
+        return None
+    reason = f"Karmada did not deliver Service {name}, so that it is not trusted: delete or rename it, and Karmada makes its own"
+    return Decision(None, reason, held=True)
 
 
 def _native(wanted: Import, facts: Facts) -> Decision:
@@ -330,11 +352,14 @@ def _local_first(wanted: Import, facts: Facts) -> Decision:
 
 def _endpoints(wanted: Import, facts: Facts) -> Decision:
     namespace, name = wanted.key
-    derived = (namespace, DERIVED_PREFIX + name)
+    stranger = _stranger(wanted, facts)
+    derived = () if stranger else facts.ready.get((namespace, DERIVED_PREFIX + name), ())
     ready: list[str] = []
-    for address in [*facts.ready.get(derived, ()), *facts.ready.get(wanted.key, ())]:
+    for address in [*derived, *facts.ready.get(wanted.key, ())]:
         if not refusal(address) and normal(address) not in ready:
             ready.append(normal(address))
+    if not ready and stranger:
+        return stranger
     if not ready:
         return Decision(None, f"there is no ready endpoint of {DERIVED_PREFIX}{name} or {name}", pending=True)
     # Those that stand there already come first: a new pod is no reason to change an answer that is still right.
@@ -347,14 +372,20 @@ def _load_balancer(wanted: Import, facts: Facts) -> Decision:
     own = facts.services.get(wanted.key)
     if own and balancer_ips(own):
         return Decision(balancer_ips(own), f"load balancer of Service {wanted.key[1]}")
-    for member, addresses in facts.balancers.get(wanted.key, ()):
+    known = facts.balancers.get(wanted.key, ())
+    if facts.unread and not (known and _within(wanted.ips, known)):
+        unread = ", ".join(facts.unread[:3]) + (f" and {len(facts.unread) - 3} more" if len(facts.unread) > 3 else "")
+        return Decision(None, f"the load balancer of Service {wanted.key[1]} may be on {unread}, which could not be read", leave=True, held=True)
+    for member, addresses in known:
         return Decision(addresses, f"load balancer of Service {wanted.key[1]} on {member}")
-    if not facts.fleet_known:
-        return Decision(None, f"no load balancer of Service {wanted.key[1]} on the members that answer", leave=True)
     hostnames = [hostname for _ip, hostname in own.ingress if hostname] if own and own.type == "LoadBalancer" else []
     if hostnames:
         return Decision(None, f"the load balancer of Service {wanted.key[1]} has only a host name, {hostnames[0]}")
     return Decision(None, f"no load balancer of Service {wanted.key[1]} on any member has an address", pending=True)
+
+
+def _within(ips: t.Iterable[str], known: t.Iterable[tuple[str, tuple[str, ...]]]) -> bool:
+    return {normal(ip) for ip in ips if not refusal(ip)} <= {address for _member, addresses in known for address in addresses}
 
 
 def _static(wanted: Import, facts: Facts) -> Decision:

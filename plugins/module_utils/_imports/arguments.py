@@ -17,15 +17,16 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.addresses 
     refusal,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet import Fleet, Member, NoImports, Row, Settings
-from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SliceRow
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, hide_secrets
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SliceRow, labels_of
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, Cluster, hide_secrets
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 FLEET_ARG_SPEC: dict[str, t.Any] = {
     "members": {"type": "list", "elements": "dict"},
-    "member": {"type": "str"},
+    "only": {"type": "list", "elements": "str"},
+    "cluster": {"type": "str"},
     "services": {"type": "list", "elements": "str", "default": ["all"]},
     "label_selector": {"type": "str", "default": ""},
     "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "derived"},
@@ -33,6 +34,7 @@ FLEET_ARG_SPEC: dict[str, t.Any] = {
     "source_gone": {"type": "str", "choices": ["clear", "keep"], "default": "clear"},
     "force": {"type": "bool", "default": False},
     "headless": {"type": "bool", "default": True},
+    "karmada": {"type": "dict", "default": {}},
     "on_unreachable_member": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
     "rows": {"type": "str", "choices": ["all", "changed"], "default": "all"},
     "parallel": {"type": "int", "default": 16},
@@ -47,30 +49,37 @@ _MEMBER_KEYS = {"name", "strategy", "strategies", "ips", *AUTH_ARG_SPEC}
 def members_from(params: t.Mapping[str, t.Any]) -> list[Member]:
     """The members that a module's parameters name. ValueError with a sentence where they cannot be meant so."""
     if params["members"] is None:
-        if not params["member"]:
-            raise ValueError("No member is named. Set members, or member to the name of the one that the credentials reach.")
-        return [Member(params["member"], {key: params.get(key) for key in AUTH_ARG_SPEC})]
+        if not params["cluster"]:
+            raise ValueError("No member is named. Set members, or cluster to the name of the one that the credentials reach.")
+        return [Member(params["cluster"], {key: params.get(key) for key in AUTH_ARG_SPEC})]
     members = [_member(entry) for entry in params["members"]]
     names = [member.name for member in members]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"members has {twice[0]} twice. Give each member once (clusterset_member of the hosts must differ).")
+        raise ValueError(f"members has {twice[0]} twice. Give each member once.")
     return members
 
 
 def fleet_from(module: AnsibleModule, settings: Settings) -> Fleet:
-    """The fleet that a module's parameters name, whose secrets it will not show. ValueError with a sentence."""
+    """The fleet that a module's parameters name, whose secrets it will not show. ValueError or ApiError with a sentence."""
     hide_secrets(module, module.params)
-    return Fleet(members_from(module.params), settings)
+    fleet = Fleet(members_from(module.params), settings, module.params["only"])
+    unknown = sorted(set(module.params["only"] or ()) - set(fleet.members))
+    if unknown:
+        raise ValueError(f"only has {unknown[0]}, which is none of members. Add it there, or take it out of only.")
+    access = _karmada(module.params)
+    if access:
+        fleet.karmada = Cluster("karmada", access, timeout=settings.timeout, deadline=settings.deadline)
+    return fleet
 
 
-def karmada_from(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """How the control plane is reached, or {} where that is not said. ValueError with a sentence."""
+def _karmada(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """How the control plane is reached, or {} where that is not said."""
     given = params["karmada"]
     unknown = sorted(set(given) - {"name", *AUTH_ARG_SPEC})
     if unknown:
         raise ValueError(f"karmada has the key {unknown[0]}, which is none of {', '.join(sorted(AUTH_ARG_SPEC))}.")
-    if params["write_via"] == "override" and not given:
+    if params.get("write_via") == "override" and not given:
         raise ValueError("write_via=override writes on Karmada's control plane. Set karmada to how it is reached.")
     return given
 
@@ -106,33 +115,36 @@ def unknown_services(settings: Settings, found: t.Collection[Key], members: int,
     names = ", ".join("/".join(key) for key in missing)
     return (
         f"No ServiceImport {names} on {'the member' if members == 1 else f'any of the {members} members'}: it was never exported or"
-        " imported. Add it to clusterset_services (role service_exports), or take it out of services."
+        " imported. Export and import it on Karmada's control plane, or take it out of services."
     )
 
 
 def remarks(rows: t.Sequence[Row]) -> list[str]:
     """The sentences about imports that did not get what they should, and are no failure."""
     sentences = []
-    for state, what in (("pending", "the source of its addresses is not there"), ("held", "its addresses are left as they are")):
-        found = [row for row in rows if getattr(row, state) and not row.error]
+    for what, found in (
+        ("the source of its addresses is not there", [row for row in rows if row.pending and not row.error]),
+        ("its addresses are left as they are", [row for row in rows if row.held and not row.error]),
+        ("it is left without an address", [row for row in rows if row.changed and not row.desired and not row.pending]),
+    ):
         if found:
             more = f" So it is for {len(found) - 1} more." if len(found) > 1 else ""
-            sentences.append(f"{found[0].member}: ServiceImport {'/'.join(found[0].key)}: {what}: {found[0].reason}.{more}")
+            sentences.append(f"{found[0].cluster}: ServiceImport {'/'.join(found[0].key)}: {what}: {found[0].reason}.{more}")
     return sentences
 
 
 def row_lines(rows: t.Iterable[Row]) -> str:
     """The difference in names and addresses, a line per import that changes."""
     return "".join(
-        f"{row.member} {'/'.join(row.key)}: {_shown(row.was)} → {_shown(row.ips)}  {row.reason}\n" for row in rows if row.changed
+        f"{row.cluster} {'/'.join(row.key)}: {_shown(row.actual)} → {_shown(row.desired)}  {row.reason}\n" for row in rows if row.changed
     )
 
 
 def slice_lines(rows: t.Iterable[SliceRow]) -> str:
     """The difference in the labels, a line per EndpointSlice that changes."""
     return "".join(
-        f"{row.member} EndpointSlice {'/'.join(row.key)}: {_shown(list(filter(None, row.was)))} → {_shown((row.service, row.cluster))}"
-        f"  {row.reason}\n"
+        f"{row.cluster} EndpointSlice {'/'.join(row.key)}: {_shown(list(filter(None, row.actual)))} →"
+        f" {_shown((row.service, row.source_cluster))}  {row.reason}\n"
         for row in rows
         if row.changed
     )
@@ -186,23 +198,24 @@ def _strategies(given: t.Mapping[str, t.Any], where: str) -> dict[Key, str]:
 def finish(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoReturn:
     """End ``serviceimport_ips`` with what became of the fleet."""
     slices = sorted(fleet.slice_rows)
+    clusters = [*fleet.clusters.values(), *filter(None, [fleet.karmada])]
     result = {
         "changed": any(row.changed for row in [*rows, *slices]),
-        "imports": [_row(row) for row in _chosen(module, rows)],
+        "imports": [_row(row, changed=row.changed, error=row.error) for row in _chosen(module, rows)],
         "slices": [_slice(row, changed=row.changed) for row in _chosen_slices(module, slices)],
         "summary": {
-            "members": len(fleet.members),
+            "members": len(fleet.targets),
             "imports": len(rows),
             "changed": sum(row.changed for row in rows),
             "pending": sum(row.pending for row in rows),
             "held": sum(row.held for row in rows),
             "slices": len(slices),
             "slices_changed": sum(row.changed for row in slices),
-            "requests": sum(cluster.requests for cluster in fleet.clusters.values()),
-            "writes": sum(cluster.writes for cluster in fleet.clusters.values()),
+            "requests": sum(cluster.requests for cluster in clusters),
+            "writes": sum(cluster.writes for cluster in clusters),
         },
     }
-    for sentence in [*remarks(sorted(rows)), *filter(None, (cluster.unproven for cluster in fleet.clusters.values()))]:
+    for sentence in [*remarks(sorted(rows)), *filter(None, (cluster.unproven for cluster in clusters))]:
         module.warn(sentence)
     if module._diff:
         result["diff"] = {"prepared": row_lines(sorted(rows)) + slice_lines(slices)}
@@ -211,39 +224,28 @@ def finish(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoReturn:
 
 def finish_info(module: AnsibleModule, fleet: Fleet, rows: list[Row]) -> t.NoReturn:
     """End ``serviceimport_ips_info`` with what there is and what there should be."""
-    imports = [
-        {
-            "member": row.member,
-            "namespace": row.key[0],
-            "name": row.key[1],
-            "ips": list(row.was),
-            "wanted": list(row.ips),
-            "reason": row.reason,
-            "in_sync": not row.changed,
-            "pending": row.pending,
-            "held": row.held,
-        }
-        for row in _chosen(module, rows)
-    ]
+    imports = [_row(row, in_sync=not row.changed) for row in _chosen(module, rows)]
     slices = [_slice(row, in_sync=not row.changed and not row.error) for row in _chosen_slices(module, sorted(fleet.slice_rows))]
     _end(module, fleet, rows, {"changed": False, "imports": imports, "slices": slices})
 
 
 def _end(module: AnsibleModule, fleet: Fleet, rows: list[Row], result: dict[str, t.Any]) -> t.NoReturn:
-    failed = dict(fleet.failed)
+    failed = {name: error for name, error in fleet.failed.items() if name in fleet.targets}
+    for name in sorted(set(fleet.failed) - set(failed)):
+        module.warn(f"{fleet.failed[name]} Addresses of its load balancers are left where they are.")
     without_api = sorted(name for name, error in failed.items() if module.check_mode and isinstance(error, NoImports))
     for name in without_api:
         module.warn(f"{failed.pop(name)} What would change there cannot be told before.")
     sentences = {name: str(error) for name, error in failed.items()}
     for row in rows:
-        if row.error and row.member not in sentences:
-            sentences[row.member] = f"{row.member}: {'/'.join(row.key)}: {row.error}"
+        if row.error and row.cluster not in sentences:
+            sentences[row.cluster] = f"{row.cluster}: {'/'.join(row.key)}: {row.error}"
     for row in fleet.slice_rows:
-        if row.error and row.member not in sentences:
-            sentences[row.member] = f"{row.member}: {row.error}"
+        if row.error and row.cluster not in sentences:
+            sentences[row.cluster] = f"{row.cluster}: {row.error}"
     result["failed_members"] = [{"name": name, "error": sentences[name]} for name in sorted(sentences)]
     result["members_without_api"] = without_api
-    unknown = unknown_services(fleet.settings, {row.key for row in rows}, len(fleet.members), len(fleet.failed))
+    unknown = unknown_services(fleet.settings, {row.key for row in rows}, len(fleet.targets), len(fleet.failed))
     if unknown and not module.check_mode:
         module.fail_json(msg=unknown, **result)
     if sentences and module.params["on_unreachable_member"] == "fail":
@@ -263,27 +265,28 @@ def _chosen_slices(module: AnsibleModule, rows: list[SliceRow]) -> list[SliceRow
 
 def _slice(row: SliceRow, **rest: bool) -> dict[str, t.Any]:
     return {
-        "member": row.member,
+        "cluster": row.cluster,
         "namespace": row.key[0],
         "name": row.key[1],
         "service": row.service,
-        "source_cluster": row.cluster,
+        "source_cluster": row.source_cluster,
+        "desired": labels_of(row.service, row.source_cluster) if row.source_cluster else {},
+        "actual": labels_of(*row.actual),
         "reason": row.reason,
         "error": row.error,
         **rest,
     }
 
 
-def _row(row: Row) -> dict[str, t.Any]:
+def _row(row: Row, **rest: t.Any) -> dict[str, t.Any]:
     return {
-        "member": row.member,
+        "cluster": row.cluster,
         "namespace": row.key[0],
         "name": row.key[1],
-        "ips": list(row.ips),
-        "was": list(row.was),
+        "desired": list(row.desired),
+        "actual": list(row.actual),
         "reason": row.reason,
-        "changed": row.changed,
         "pending": row.pending,
         "held": row.held,
-        "error": row.error,
+        **rest,
     }

@@ -33,7 +33,8 @@ def require_retain_rule(karmada: Cluster) -> None:
         raise ApiError(
             karmada.name,
             f"{karmada.name}: no ResourceInterpreterCustomization retains spec.ips of ServiceImports, so that Karmada would undo"
-            " what is written. Run the tasks file retain of role serviceimport_ips on the control plane first.",
+            " what is written. Place one there first, as the examples of this module and the tasks file retain of role serviceimport_ips do,"
+            " or set write_via to override.",
             reason="NoRetainRule",
         )
 
@@ -50,7 +51,7 @@ def override(karmada: Cluster, fleet: Fleet, *, wait_timeout: float) -> list[Row
         rows = fleet.judge(states)
     wanted: dict[Key, dict[str, tuple[str, ...]]] = {}
     for row in rows:
-        wanted.setdefault(row.key, {})[row.member] = row.ips
+        wanted.setdefault(row.key, {})[row.cluster] = row.desired
     # Only a run over everything can tell that an import is gone: one that was not asked for may well be there.
     everything = settings.services is None and not settings.label_selector
     gone = {name: _is_gone(state.imports, everything, settings.services) for name, state in states.items()}
@@ -59,7 +60,7 @@ def override(karmada: Cluster, fleet: Fleet, *, wait_timeout: float) -> list[Row
     for change in todo:
         _write(karmada, change, dry_run=settings.dry_run)
     touched = {(change.key, member) for change in todo for member in change.members}
-    rows = [row._replace(changed=(row.key, row.member) in touched) for row in rows]
+    rows = [row._replace(changed=(row.key, row.cluster) in touched) for row in rows]
     fleet.judge_slices(states)
     fleet.label()
     return rows if settings.dry_run else _arrived(fleet, rows, wait_timeout)
@@ -92,7 +93,7 @@ def _write(karmada: Cluster, change: Change, *, dry_run: bool) -> None:
 
 def _arrived(fleet: Fleet, rows: list[Row], wait_timeout: float) -> list[Row]:
     """The rows, those noted whose addresses have not come to the member in time."""
-    open_rows = {(row.member, row.key): row for row in rows if row.changed}
+    open_rows = {(row.cluster, row.key): row for row in rows if row.changed}
     until = time.monotonic() + wait_timeout
     while open_rows:
         keys: dict[str, set[Key]] = {}
@@ -101,11 +102,11 @@ def _arrived(fleet: Fleet, rows: list[Row], wait_timeout: float) -> list[Row]:
                 keys.setdefault(member, set()).add(key)
         for member, now in fleet.current(keys).items():
             for key, one in now.items():
-                if set(one.ips) == set(open_rows[member, key].ips):
+                if set(one.ips) == set(open_rows[member, key].desired):
                     del open_rows[member, key]
         if time.monotonic() >= until or not keys:
             break
         if open_rows:
             time.sleep(0.5)
     late = f"the OverridePolicy is written, but Karmada has not brought it to the member within {wait_timeout:g} s"
-    return [row._replace(error=late) if (row.member, row.key) in open_rows else row for row in rows]
+    return [row._replace(error=late) if (row.cluster, row.key) in open_rows else row for row in rows]

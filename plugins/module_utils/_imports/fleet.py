@@ -6,7 +6,7 @@
 """Reads the ServiceImports of many members at once, writes those whose addresses differ, and carries on where a
 member fails.
 
-What the addresses are is decided in ``_serviceimport``; here is only in which order the API servers are asked and told.
+What the addresses are is decided in ``addresses``; here is only in which order the API servers are asked and told.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ class Settings(t.NamedTuple):
 
 
 class Row(t.NamedTuple):
-    """What became of one import on one member. ``pending``: its source is not there (yet); ``held``: its addresses are not what its
-    strategy would give, and are left; ``error`` '' unless it failed.
+    """What became of one import on one member, whose addresses were ``actual`` when it was read. ``pending``: their source is not there
+    (yet); ``held``: they are not what the strategy would give, and are left; ``error`` '' unless it failed.
     """
 
-    member: str
+    cluster: str
     key: Key
-    ips: tuple[str, ...]
-    was: tuple[str, ...]
+    desired: tuple[str, ...]
+    actual: tuple[str, ...]
     reason: str
     changed: bool = False
     pending: bool = False
@@ -190,19 +190,19 @@ def _require_that_it_is(name: str, imports: t.Iterable[Import]) -> None:
         raise ApiError(
             name,
             f"{name}: the credentials reach the member that Karmada calls {' and '.join(sorted(others))}. Set kubeconfig and context to those"
-            f" of {name}, or the member's name (clusterset_member of the host) to the one that Karmada uses.",
+            f" of {name}, or its name (in members, or cluster) to the one that Karmada uses.",
             reason="OtherMember",
         )
 
 
-def with_balancers(states: t.Mapping[str, State], *, fleet_known: bool) -> dict[str, State]:
-    """The same states, each knowing the load balancers of all of them."""
+def with_balancers(states: t.Mapping[str, State], *, unread: t.Sequence[str]) -> dict[str, State]:
+    """The same states, each knowing the load balancers of all of them, and whose could not be read."""
     known: dict[Key, list[tuple[str, tuple[str, ...]]]] = {}
     for name in sorted(states):
         for key, service in states[name].facts.services.items():
             if balancer_ips(service):
                 known.setdefault(key, []).append((name, balancer_ips(service)))
-    return {name: state._replace(facts=state.facts._replace(balancers=known, fleet_known=fleet_known)) for name, state in states.items()}
+    return {name: state._replace(facts=state.facts._replace(balancers=known, unread=unread)) for name, state in states.items()}
 
 
 def judge(member: Member, state: State, settings: Settings, keys: t.Iterable[Key] | None = None) -> list[Row]:
@@ -212,8 +212,9 @@ def judge(member: Member, state: State, settings: Settings, keys: t.Iterable[Key
     for key in sorted(state.imports if keys is None else keys):
         one = state.imports[key]
         decision = decide(one, strategy_of(key, member, settings), state.facts)
-        if one.type == "Headless" and settings.headless and key not in delivered:
-            decision = decision._replace(reason=f"{decision.reason}, none of which has been delivered", pending=True)
+        if one.type == "Headless" and one.space and settings.headless and key not in delivered:
+            exported = state.facts.exported is None or key in state.facts.exported
+            decision = decision._replace(reason=f"{decision.reason}, none of which has been delivered", pending=exported)
         ips, reason, held = settle(one, decision, source_gone=settings.source_gone, manager=FIELD_MANAGER, force=settings.force)
         rows.append(Row(member.name, key, ips, one.ips, reason, ips is not one.ips, decision.pending, held=held))
     return rows
@@ -302,7 +303,7 @@ class _Sync:
                     # null takes the field away: an empty list comes back from Karmada's Lua as an object
                     body = {
                         "metadata": {"resourceVersion": one.resource_version},
-                        "spec": {"ips": list(row.ips) or None},
+                        "spec": {"ips": list(row.desired) or None},
                     }
                     self._cluster.patch(path, body, dry_run=self._settings.dry_run)
                     return row
@@ -317,7 +318,7 @@ class _Sync:
                 one = import_of(document)
                 fresh = judge(self._member, state._replace(imports={one.key: one}), self._settings)[0]
                 if not fresh.changed:
-                    return fresh._replace(was=row.was)
+                    return fresh._replace(actual=row.actual)
                 row = fresh
             return row._replace(changed=False, error=f"changed by others {_CONFLICTS} times while it was being written")
         except ApiError as error:
@@ -337,14 +338,14 @@ class _Sync:
         except ApiError as error:
             self._error = self._error or error
             return []
-        return [key for key, row in written.items() if key in now and set(now[key].ips) != set(row.ips)]
+        return [key for key, row in written.items() if key in now and set(now[key].ips) != set(row.desired)]
 
     def _note_undone(self, rows: list[Row], undone: list[Key]) -> list[Row]:
         self._error = ApiError(
             self._member.name,
             f"{self._member.name}: spec.ips of {_names(undone)} did not stay: Karmada wrote it back. Either no"
-            " ResourceInterpreterCustomization retains it (on the control plane, run this role's tasks file retain), or"
-            " the ServiceImport there or an OverridePolicy sets spec.ips itself (take it away, or set write_via to override).",
+            " ResourceInterpreterCustomization on the control plane retains it (place one), or the ServiceImport there or an OverridePolicy"
+            " sets spec.ips itself (take it away, or set write_via to override).",
             reason="Undone",
         )
         return [row._replace(error="Karmada wrote the old value back") if row.key in undone else row for row in rows]
@@ -391,7 +392,7 @@ def exported(karmada: Cluster) -> frozenset[Key] | None:
 def _again(cluster: Cluster, member: Member, before: State, settings: Settings) -> State:
     state = read(cluster, member, settings)
     known = before.facts
-    return state._replace(facts=state.facts._replace(balancers=known.balancers, fleet_known=known.fleet_known, exported=known.exported))
+    return state._replace(facts=state.facts._replace(balancers=known.balancers, unread=known.unread, exported=known.exported))
 
 
 def _path(key: Key) -> str:
@@ -421,9 +422,9 @@ def _why_no_imports(cluster: Cluster) -> str:
     if versions and "v1alpha1" not in versions:
         return (
             f"{cluster.name}: its ServiceImport CRD serves {' and '.join(versions)} only. CoreDNS and Karmada read v1alpha1: install"
-            " a CRD that serves it (role mcs_crds)."
+            " a CRD that serves it."
         )
-    return f"{cluster.name} has no ServiceImport API: the CRDs of the MCS API are not there (role mcs_crds installs them)."
+    return f"{cluster.name} has no ServiceImport API: the CRDs of the MCS API are not there. Install them, or leave the member out."
 
 
 def _crd(cluster: Cluster) -> dict[str, t.Any] | None:
@@ -458,9 +459,12 @@ def _ready(cluster: Cluster, imports: t.Collection[Key]) -> dict[Key, tuple[str,
 
 
 class Fleet:
-    """The members of one run: read, judged and written together, each failing on its own."""
+    """The members of one run: read, judged and written together, each failing on its own.
 
-    def __init__(self, members: t.Iterable[Member], settings: Settings) -> None:
+    :arg only: the names of those whose imports are looked at. The others are read no more than these need, and never written.
+    """
+
+    def __init__(self, members: t.Iterable[Member], settings: Settings, only: t.Collection[str] | None = None) -> None:
         # The control plane, where it can be asked: it alone knows what is exported, and whence a slice comes whose name leaves a doubt.
         self.karmada: Cluster | None = None
         self.slice_rows: list[SliceRow] = []
@@ -468,6 +472,7 @@ class Fleet:
         self._exported: list[t.Collection[Key] | None] = []
         self._lock = threading.Lock()
         self.members = {member.name: member for member in members}
+        self.targets = [name for name in self.members if only is None or name in only]
         self.settings = settings
         self.failed: dict[str, ApiError] = {}
         self.clusters: dict[str, Cluster] = {}
@@ -478,7 +483,7 @@ class Fleet:
             states = self.read()
             jobs = {name: self._job(self._sync_one, name, state) for name, state in states.items()}
         else:
-            jobs = {name: self._job(self._sync_one, name, None) for name in self.members}
+            jobs = {name: self._job(self._sync_one, name, None) for name in self.targets}
         rows: list[Row] = []
         for name, outcome in self._each(jobs).items():
             rows += outcome.rows
@@ -488,11 +493,13 @@ class Fleet:
         return rows
 
     def read(self) -> dict[str, State]:
-        """What every member has, by its name; those that cannot be read are in ``failed``."""
-        states = self._each({name: self._job(self._read_one, name) for name in self.members})
+        """What every member has whose imports are looked at, by its name; those that cannot be read are in ``failed``."""
         if not self._shares_balancers:
-            return states
-        return with_balancers(states, fleet_known=len(states) == len(self.members))
+            return self._each({name: self._job(self._read_one, name) for name in self.targets})
+        jobs = {name: self._job(self._read_one if name in self.targets else self._read_balancers, name) for name in self.members}
+        states = self._each(jobs)
+        states = with_balancers(states, unread=[name for name in sorted(self.members) if name not in states])
+        return {name: state for name, state in states.items() if name in self.targets}
 
     def slices(self, name: str, state: State) -> list[SliceRow]:
         """What the EndpointSlices of a member's headless imports are to have."""
@@ -508,7 +515,7 @@ class Fleet:
         """Write the labels of ``slice_rows`` that differ."""
         by_member: dict[str, list[SliceRow]] = {}
         for row in self.slice_rows:
-            by_member.setdefault(row.member, []).append(row)
+            by_member.setdefault(row.cluster, []).append(row)
         jobs = {name: self._job(self._label_one, name, rows) for name, rows in by_member.items()}
         self.slice_rows = [row for rows in self._each(jobs).values() for row in rows]
 
@@ -523,7 +530,7 @@ class Fleet:
 
     @property
     def _shares_balancers(self) -> bool:
-        return uses("load_balancer", self.members.values(), self.settings)
+        return uses("load_balancer", (self.members[name] for name in self.targets), self.settings)
 
     def _cluster(self, name: str) -> Cluster:
         if name not in self.clusters:
@@ -532,6 +539,9 @@ class Fleet:
 
     def _read_one(self, name: str) -> State:
         return read(self._cluster(name), self.members[name], self.settings, balancers=self._shares_balancers, exports=self._exports)
+
+    def _read_balancers(self, name: str) -> State:
+        return State({}, Facts(services=_services(self._cluster(name), (), balancers=True)))
 
     def _current_one(self, name: str, keys: t.Collection[Key]) -> dict[Key, Import]:
         return current(self._cluster(name), keys, self.settings)

@@ -36,13 +36,15 @@ class Slice(t.NamedTuple):
 
 
 class SliceRow(t.NamedTuple):
-    """What became of one slice on one member. ``cluster`` '' where it is not known; ``error`` '' unless it failed."""
+    """What became of one slice on one member, whose labels were ``actual`` when it was read. ``source_cluster`` '' where it is not known;
+    ``error`` '' unless it failed.
+    """
 
-    member: str
+    cluster: str
     key: Key
     service: str
-    cluster: str
-    was: tuple[str, str]
+    source_cluster: str
+    actual: tuple[str, str]
     reason: str
     changed: bool = False
     error: str = ""
@@ -111,4 +113,9 @@ def slice_row(member: str, one: Slice, clusters: t.Collection[str], sources: t.C
 
 def patch_of(row: SliceRow) -> dict[str, t.Any]:
     """The merge patch that gives a slice its labels."""
-    return {"metadata": {"labels": {SERVICE: row.service, CLUSTER: row.cluster}}}
+    return {"metadata": {"labels": labels_of(row.service, row.source_cluster)}}
+
+
+def labels_of(service: str, cluster: str) -> dict[str, str]:
+    """The two labels, without those that have no value."""
+    return {label: value for label, value in ((SERVICE, service), (CLUSTER, cluster)) if value}

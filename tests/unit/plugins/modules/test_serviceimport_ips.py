@@ -68,16 +68,37 @@ def apis() -> t.Iterator[t.Callable[[], ApiStandIn]]:
         api.__exit__()
 
 
-def fill(api: ApiStandIn, names: t.Iterable[str] = ("serve",), ips: t.Sequence[str] = (), max_ips: int = 1) -> ApiStandIn:
-    """Give a member imports with a derived Service each: 10.2.0.1, 10.2.0.2 … in the order of ``names``."""
+def of_karmada(cluster: str) -> dict[str, t.Any]:
+    """What Karmada writes on all that it delivers to a member."""
+    return {"labels": {"karmada.io/managed": "true"}, "annotations": {"work.karmada.io/namespace": f"karmada-es-{cluster}"}}
+
+
+def fill(
+    api: ApiStandIn, names: t.Iterable[str] = ("serve",), ips: t.Sequence[str] = (), max_ips: int = 1, delivered_to: str = ""
+) -> ApiStandIn:
+    """Give a member imports with a derived Service each: 10.2.0.1, 10.2.0.2 … in the order of ``names``.
+
+    :arg delivered_to: Karmada's name of the member, where Karmada is to have delivered them.
+    """
+    metadata = of_karmada(delivered_to) if delivered_to else {}
     schema = {"openAPIV3Schema": {"properties": {"spec": {"properties": {"ips": {"maxItems": max_ips}}}}}}
     api.put(CRD, {"spec": {"versions": [{"name": "v1alpha1", "served": True, "schema": schema}]}})
     for number, name in enumerate(names, 1):
         spec: dict[str, t.Any] = {"type": "ClusterSetIP", "ports": [{"port": 80}]}
-        api.put(path(name), {"spec": {**spec, "ips": list(ips)} if ips else spec})
+        api.put(path(name), {"metadata": metadata, "spec": {**spec, "ips": list(ips)} if ips else spec})
         address = f"10.2.{number // 250}.{number % 250}"
-        api.put(f"/api/v1/namespaces/default/services/derived-{name}", {"spec": {"clusterIPs": [address]}})
+        api.put(f"/api/v1/namespaces/default/services/derived-{name}", {"metadata": metadata, "spec": {"clusterIPs": [address]}})
     return api
+
+
+def exporting(karmada: ApiStandIn, *names: str) -> ApiStandIn:
+    """A control plane with the rule that retains addresses, and with these exports."""
+    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
+    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
+    karmada.collections.add(f"{API}/serviceexports")
+    for name in names:
+        karmada.put(f"{API}/namespaces/default/serviceexports/{name}", {})
+    return karmada
 
 
 def path(name: str) -> str:
@@ -114,7 +135,7 @@ def test_one_change_among_many_is_one_patch(run: t.Any, apis: t.Any) -> None:
     api.log.clear()
     result = run(members=[member(api)], rows="changed")
     assert api.writes == [("PATCH", path("s7"))]
-    assert [(row["ips"], row["was"]) for row in result["imports"]] == [(["10.9.9.9"], ["10.2.0.8"])]
+    assert [(row["desired"], row["actual"]) for row in result["imports"]] == [(["10.9.9.9"], ["10.2.0.8"])]
 
 
 def test_check_mode_tells_the_same_and_writes_nothing(run: t.Any, apis: t.Any) -> None:
@@ -129,7 +150,7 @@ def test_check_mode_tells_the_same_and_writes_nothing(run: t.Any, apis: t.Any) -
 
 def test_without_members_the_module_s_own_options_are_the_member(run: t.Any, apis: t.Any) -> None:
     api = fill(apis())
-    assert run(member="one", **api.auth)["imports"][0]["member"] == "one"
+    assert run(cluster="one", **api.auth)["imports"][0]["cluster"] == "one"
     assert "Set members" in run(**api.auth)["msg"]
 
 
@@ -276,16 +297,65 @@ def test_a_rule_that_karmada_hears_of_late_is_waited_for(run: t.Any, apis: t.Any
 
 
 def test_what_is_never_exported_gets_no_address_and_a_sentence(run: t.Any, apis: t.Any) -> None:
-    api, karmada = fill(apis(), ["a", "b"]), apis()
-    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
-    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
-    karmada.put(f"{API}/namespaces/default/serviceexports/b", {})
-    for name in ("a", "b"):
-        api.objects[path(name)]["metadata"]["annotations"] = {"work.karmada.io/namespace": "karmada-es-member1"}
+    api, karmada = fill(apis(), ["a", "b"], delivered_to="member1"), exporting(apis(), "b")
     result = run(members=[member(api)], karmada=karmada.auth, rows="changed")
     assert (ips(api, "a"), ips(api, "b")) == ([], ["10.2.0.2"])
     assert "the control plane has no ServiceExport default/a: no cluster exports it" in result["said"][0]
     assert [(row["name"], row["held"]) for row in result["imports"]] == [("a", True), ("b", False)]
+
+
+def test_an_export_that_was_withdrawn_takes_the_address_along(run: t.Any, apis: t.Any) -> None:
+    api, karmada = fill(apis(), ["a", "b"], delivered_to="member1"), exporting(apis(), "a", "b")
+    given = {"members": [member(api)], "karmada": karmada.auth}
+    assert run(**given)["summary"]["changed"] == 2
+    karmada.remove(f"{API}/namespaces/default/serviceexports/a")
+    kept = run(**given, source_gone="keep")
+    assert (kept["changed"], ips(api, "a")) == (False, ["10.2.0.1"])
+    assert "default/a: its addresses are left as they are: the control plane has no ServiceExport default/a" in kept["said"][0]
+    info = run(serviceimport_ips_info.main, **given)
+    assert [(row["name"], row["desired"], row["in_sync"]) for row in info["imports"]] == [("a", [], False), ("b", ["10.2.0.2"], True)]
+    assert run(**given)["changed"]
+    assert (ips(api, "a"), ips(api, "b")) == ([], ["10.2.0.2"])
+    assert not run(**given)["changed"]
+
+
+def test_an_address_that_is_taken_away_is_said(run: t.Any, apis: t.Any) -> None:
+    api, karmada = fill(apis(), ips=["10.2.0.1"], delivered_to="member1"), exporting(apis())
+    said = run(members=[member(api)], karmada=karmada.auth)["said"]
+    assert said == [
+        "member1: ServiceImport default/serve: it is left without an address: the control plane has no ServiceExport default/serve: no"
+        " cluster exports it; cleared."
+    ]
+
+
+def test_a_derived_service_that_karmada_did_not_deliver_gives_no_address(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), delivered_to="member1")
+    own = api.objects["/api/v1/namespaces/default/services/derived-serve"]
+    api.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.6.6.6"]}})
+    started = time.monotonic()
+    result = run(members=[member(api)], wait=True, wait_timeout=30)
+    assert time.monotonic() - started < 10
+    assert (result["changed"], ips(api)) == (False, [])
+    assert "Karmada did not deliver Service derived-serve, so that it is not trusted" in result["said"][0]
+    api.put("/api/v1/namespaces/default/services/derived-serve", own)
+    run(members=[member(api)])
+    assert ips(api) == ["10.2.0.1"]
+
+
+def test_an_import_that_karmada_did_not_deliver_is_said_and_not_waited_for(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis(), ["ours"], delivered_to="member1")
+    for name, spec in (("theirs", {"type": "ClusterSetIP", "ports": [{"port": 80}]}), ("hand", {"type": "Headless", "ports": [{"port": 80}]})):
+        api.put(path(name), {"spec": spec})
+    api.collections.add("/apis/discovery.k8s.io/v1/endpointslices")
+    started = time.monotonic()
+    result = run(members=[member(api)], wait=True, wait_timeout=30)
+    assert time.monotonic() - started < 10
+    assert (result["summary"]["pending"], result["summary"]["changed"], ips(api, "ours")) == (0, 1, ["10.2.0.1"])
+    assert result["said"] == [
+        "member1: ServiceImport default/theirs: its addresses are left as they are: there is no derived Service derived-theirs, and Karmada"
+        " makes none for a ServiceImport that it did not deliver."
+    ]
+    assert api.writes == [("PATCH", path("ours"))]
 
 
 def test_what_another_manager_set_is_left_and_said(run: t.Any, apis: t.Any) -> None:
@@ -302,9 +372,7 @@ def test_nothing_is_written_without_the_retain_rule_where_it_can_be_seen(run: t.
     karmada.collections.add(RULES)
     assert "no ResourceInterpreterCustomization retains spec.ips" in run(members=[member(api)], karmada=karmada.auth)["msg"]
     assert api.log == []
-    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
-    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
-    assert run(members=[member(api)], karmada=karmada.auth)["changed"]
+    assert run(members=[member(api)], karmada=exporting(karmada).auth)["changed"]
 
 
 def test_no_api_is_a_failure_but_in_check_mode(run: t.Any, apis: t.Any) -> None:
@@ -352,7 +420,7 @@ def test_a_crd_that_may_not_be_read_means_one_address(run: t.Any, apis: t.Any) -
 
 
 def test_clearing_takes_the_field_away(run: t.Any, apis: t.Any) -> None:
-    api = fill(apis(), ips=["10.2.0.1"])
+    api = fill(apis(), ips=["10.2.0.1"], delivered_to="member1")
     api.remove("/api/v1/namespaces/default/services/derived-serve")
     api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
     assert run(members=[member(api)], source_gone="keep")["changed"] is False
@@ -361,16 +429,16 @@ def test_clearing_takes_the_field_away(run: t.Any, apis: t.Any) -> None:
 
 
 def test_what_can_be_written_is_not_kept_waiting(run: t.Any, apis: t.Any) -> None:
-    api = fill(apis(), ["a", "b"])
+    api = fill(apis(), ["a", "b"], delivered_to="member1")
     late = api.objects.pop("/api/v1/namespaces/default/services/derived-b")
     api.controller = lambda changed: api.put("/api/v1/namespaces/default/services/derived-b", late)
     result = run(members=[member(api)], wait=True, wait_timeout=10)
-    assert [row["ips"] for row in result["imports"]] == [["10.2.0.1"], ["10.2.0.2"]]
+    assert [row["desired"] for row in result["imports"]] == [["10.2.0.1"], ["10.2.0.2"]]
     assert result["summary"]["changed"] == 2
 
 
 def test_waiting_has_an_end_and_says_so(run: t.Any, apis: t.Any) -> None:
-    api = fill(apis(), ["a"])
+    api = fill(apis(), ["a"], delivered_to="member1")
     api.remove("/api/v1/namespaces/default/services/derived-a")
     api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
     result = run(members=[member(api)], wait=True, wait_timeout=1.2)
@@ -399,9 +467,46 @@ def test_a_load_balancer_of_another_member(run: t.Any, apis: t.Any) -> None:
     members = [member(exporter, "exporter"), member(importer, "importer")]
     assert run(members=members, strategy="load_balancer")["imports"][0]["reason"] == "load balancer of Service serve on exporter"
     assert ips(importer) == ["192.0.2.9"]
-    members[0] = {"name": "exporter", "host": "http://127.0.0.1:9", "api_key": "x"}
-    assert run(members=members, strategy="load_balancer")["changed"] is False
-    assert ips(importer) == ["192.0.2.9"]
+    members[0] = DOWN
+    result = run(members=members, strategy="load_balancer")
+    assert (result["changed"], ips(importer)) == (False, ["192.0.2.9"])
+    assert result["imports"][0]["reason"] == "the load balancer of Service serve may be on exporter, which could not be read"
+
+
+DOWN = {"name": "exporter", "host": "http://127.0.0.1:9", "api_key": "x"}
+BALANCER = {"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
+
+
+def test_a_run_that_is_limited_knows_the_whole_fleet_s_load_balancers(run: t.Any, apis: t.Any) -> None:
+    exporter, one, two = apis(), fill(apis()), fill(apis())
+    exporter.put("/api/v1/namespaces/default/services/serve", BALANCER)
+    members = [member(exporter, "exporter"), member(one, "one"), member(two, "two")]
+    given = {"members": members, "only": ["one"], "strategy": "load_balancer"}
+    result = run(**given)
+    assert (ips(one), ips(two), result["summary"]["members"]) == (["192.0.2.9"], [], 1)
+    assert [row["cluster"] for row in result["imports"]] == ["one"]
+    # of the others no more is asked than what they have to say, and nothing is written
+    for other in (exporter, two):
+        assert [(method, path) for method, path, _query in other.log] == [("GET", "/api/v1/services")]
+    assert not run(**given)["changed"]
+    # the exporter down: the run goes on, what it gave stays, and that is said
+    result = run(**{**given, "members": [DOWN, *members[1:]]})
+    assert (result["failed"], result["changed"], result["failed_members"], ips(one)) == (False, False, [], ["192.0.2.9"])
+    assert "may be on exporter, which could not be read" in result["said"][0]
+    assert "exporter: " in result["said"][1]
+    assert "does not answer" in result["said"][1]
+    # it answers again, without a load balancer
+    exporter.put("/api/v1/namespaces/default/services/serve", {"spec": {"type": "ClusterIP"}})
+    assert run(**given)["changed"]
+    assert ips(one) == []
+
+
+def test_who_is_not_written_is_not_asked_where_nobody_needs_it(run: t.Any, apis: t.Any) -> None:
+    one, two = fill(apis()), fill(apis())
+    members = [member(one, "one"), member(two, "two", strategy="load_balancer")]
+    assert run(members=members, only=["one"])["changed"]
+    assert run(serviceimport_ips_info.main, members=members, only=["one"])["imports"][0]["in_sync"]
+    assert two.log == []
 
 
 @pytest.mark.parametrize(
@@ -416,6 +521,7 @@ def test_a_load_balancer_of_another_member(run: t.Any, apis: t.Any) -> None:
         ({"members": [{"name": "a"}], "services": ["serve"]}, "write NAMESPACE/NAME"),
         ({"members": [{"name": "a"}], "strategies": {"default/serve": "x"}}, "'x' for default/serve is none of"),
         ({"members": [{"name": "a"}], "qps": 0}, "qps is 0"),
+        ({"members": [{"name": "a"}], "only": ["a", "b"]}, "only has b, which is none of members"),
         ({"members": [{"name": "a"}], "write_via": "override"}, "Set karmada"),
         ({"members": [{"name": "a"}], "karmada": {"kubekonfig": "x"}}, "karmada has the key kubekonfig"),
     ],
@@ -438,11 +544,11 @@ def test_info_compares_and_never_writes(run: t.Any, apis: t.Any) -> None:
     before = run(serviceimport_ips_info.main, members=[member(api)])
     assert before["imports"] == [
         {
-            "member": "member1",
+            "cluster": "member1",
             "namespace": "default",
             "name": "serve",
-            "ips": [],
-            "wanted": ["10.2.0.1"],
+            "desired": ["10.2.0.1"],
+            "actual": [],
             "reason": "derived Service derived-serve",
             "in_sync": False,
             "pending": False,
@@ -493,7 +599,10 @@ def test_override_writes_one_policy_with_a_rule_per_address(run: t.Any, apis: t.
     assert [rule["targetCluster"]["clusterNames"] for rule in rules] == [["member1"], ["member2"]]
     karmada.log.clear()
     assert not run(members=members, **via)["changed"]
-    # a run that is limited to one member leaves the other's rule
+    # a run that is limited to one member leaves the other's rule, whether it knows of it or not
+    one.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.2.0.9"]}})
+    assert not run(members=members, only=["member2"], **via)["changed"]
+    one.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.2.0.1"]}})
     two.put("/api/v1/namespaces/default/services/derived-serve", {"spec": {"clusterIPs": ["10.3.0.2"]}})
     assert run(members=members[1:], **via)["changed"]
     assert len(karmada.writes) == 1
@@ -521,7 +630,7 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 def deliver(api: ApiStandIn, name: str, *clusters: str, **annotations: str) -> None:
     """A headless import with a slice from each cluster, as Karmada delivers them."""
-    api.put(path(name), {"spec": {"type": "Headless", "ports": [{"port": 80}]}})
+    api.put(path(name), {"metadata": api.objects.get(path(name), {}).get("metadata", {}), "spec": {"type": "Headless", "ports": [{"port": 80}]}})
     labels = {
         "kubernetes.io/service-name": f"derived-{name}",
         "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.karmada.io",
@@ -546,6 +655,8 @@ def test_slices_of_headless_imports_are_labelled_once(run: t.Any, apis: t.Any) -
     assert line in checked["diff"]["prepared"]
     info = run(serviceimport_ips_info.main, members=members)
     assert [(row["source_cluster"], row["in_sync"]) for row in info["slices"]] == [("member1", False), ("member2", False)]
+    labels = {"multicluster.kubernetes.io/service-name": "web", "multicluster.kubernetes.io/source-cluster": "member1"}
+    assert (info["slices"][0]["desired"], info["slices"][0]["actual"]) == (labels, {})
     done = run(members=members)
     assert (done["summary"]["slices"], done["summary"]["slices_changed"]) == (2, 2)
     assert slice_labels(api, "imported-member2-web-x7k2p") == ["web", "member2"]
@@ -562,8 +673,7 @@ def test_a_slice_whose_name_fits_two_members_is_looked_up(run: t.Any, apis: t.An
     api, karmada = fill(apis(), []), apis()
     deliver(api, "web", "a-b")
     deliver(karmada, "web", "a-b", **{"work.karmada.io/namespace": "karmada-es-a"})
-    target = {"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport"}
-    karmada.put(f"{RULES}/x", {"spec": {"target": target, "customizations": {"retention": {"luaScript": "…"}}}})
+    exporting(karmada)
     api.put("/api/v1/namespaces/default/services/other", {"spec": {}})
     result = run(members=[member(api, "a"), member(api, "a-b")], karmada=karmada.auth)
     assert not result["failed"]
@@ -577,7 +687,7 @@ def test_a_slice_whose_name_fits_two_members_is_looked_up(run: t.Any, apis: t.An
 
 def test_a_headless_import_without_slices_is_waited_for(run: t.Any, apis: t.Any) -> None:
     api = fill(apis())
-    api.put(path("web"), {"spec": {"type": "Headless", "ports": [{"port": 80}]}})
+    api.put(path("web"), {"metadata": of_karmada("member1"), "spec": {"type": "Headless", "ports": [{"port": 80}]}})
     api.collections.add("/apis/discovery.k8s.io/v1/endpointslices")
     result = run(members=[member(api)])
     assert [row["pending"] for row in result["imports"]] == [False, True]
@@ -586,6 +696,27 @@ def test_a_headless_import_without_slices_is_waited_for(run: t.Any, apis: t.Any)
     result = run(members=[member(api)], wait=True, wait_timeout=10)
     assert result["summary"]["pending"] == 0
     assert slice_labels(api, "imported-member2-web-x7k2p") == ["web", "member2"]
+
+
+def test_slices_of_a_service_that_no_cluster_exports_are_not_waited_for(run: t.Any, apis: t.Any) -> None:
+    api, karmada = apis(), exporting(apis())
+    fill(api, [])
+    api.put(path("web"), {"metadata": of_karmada("member1"), "spec": {"type": "Headless", "ports": [{"port": 80}]}})
+    api.collections |= {"/apis/discovery.k8s.io/v1/endpointslices", "/api/v1/services"}
+    row = run(members=[member(api)], karmada=karmada.auth)["imports"][0]
+    assert (row["pending"], "none of which has been delivered" in row["reason"]) == (False, True)
+    exporting(karmada, "web")
+    assert run(members=[member(api)], karmada=karmada.auth)["imports"][0]["pending"]
+
+
+def test_a_slice_that_vanishes_is_not_made_anew(run: t.Any, apis: t.Any) -> None:
+    api = fill(apis())
+    deliver(api, "web", "member2")
+    gone = f"{SLICES}/imported-member2-web-x7k2p"
+    api.faults.append(lambda method, where, _query: api.objects.pop(gone, None) and None if method == "PATCH" and where == gone else None)
+    result = run(members=[member(api)])
+    assert (result["failed"], gone in api.objects) == (False, False)
+    assert (result["slices"][0]["changed"], result["slices"][0]["reason"]) == (False, "the EndpointSlice was deleted meanwhile")
 
 
 def test_who_may_not_patch_slices_is_told(run: t.Any, apis: t.Any) -> None:
@@ -600,7 +731,8 @@ def test_who_may_not_patch_slices_is_told(run: t.Any, apis: t.Any) -> None:
 def test_credentials_that_reach_another_member_are_refused(run: t.Any, apis: t.Any) -> None:
     api = fill(apis())
     delivered = api.objects[path("serve")]
-    api.put(path("serve"), {**delivered, "metadata": {"annotations": {"work.karmada.io/namespace": "karmada-es-member2"}}})
+    api.put(path("serve"), {**delivered, "metadata": of_karmada("member2")})
+    api.objects["/api/v1/namespaces/default/services/derived-serve"]["metadata"] |= of_karmada("member2")
     result = run(members=[member(api, "member1")])
     assert "member1: the credentials reach the member that Karmada calls member2" in result["msg"]
     assert api.writes == []

@@ -29,11 +29,12 @@ from hypothesis import strategies as st
 
 KEY = ("default", "serve")
 DERIVED = ("default", "derived-serve")
-IMPORT = Import(KEY, "ClusterSetIP", (), True, (), (), "1")
+IMPORT = Import(KEY, "ClusterSetIP", (), True, (), (), "1", "karmada-es-member1")
+FOREIGN = IMPORT._replace(space="")
 
 
 def service(*ips: str, type: str = "ClusterIP", ingress: tuple[tuple[str, str], ...] = ()) -> Service:
-    return Service(type, ips, ingress)
+    return Service(type, ips, ingress, "karmada-es-member1")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,18 @@ def service(*ips: str, type: str = "ClusterIP", ingress: tuple[tuple[str, str], 
             None,
             "the load balancer of Service serve has only a host name, lb.example.com",
         ),
-        ("load_balancer", Facts(fleet_known=False), None, "no load balancer of Service serve on the members that answer"),
+        (
+            "load_balancer",
+            Facts(unread=["member1", "member2", "member3", "member4"]),
+            None,
+            "the load balancer of Service serve may be on member1, member2, member3 and 1 more, which could not be read",
+        ),
+        (
+            "load_balancer",
+            Facts(balancers={KEY: [("member1", ("192.0.2.8",))]}, unread=["member2"]),
+            ("192.0.2.8",),
+            "load balancer of Service serve on member1",
+        ),
         ("static", Facts(static={KEY: ("192.0.2.1",)}), ("192.0.2.1",), "given by hand"),
         ("static", Facts(), None, "strategy static, but no ips are given for it here"),
     ],
@@ -128,15 +140,89 @@ def test_a_headless_import_is_left_alone_whatever_it_has(strategy: str) -> None:
         ("", frozenset(), ("10.2.0.1",)),
     ],
 )
-def test_what_no_cluster_exports_is_left_as_it_is(space: str, exported: frozenset[t.Any] | None, ips: tuple[str, ...] | None) -> None:
+def test_what_no_cluster_exports_has_no_source(space: str, exported: frozenset[t.Any] | None, ips: tuple[str, ...] | None) -> None:
     decision = decide(IMPORT._replace(space=space), "derived", Facts({DERIVED: service("10.2.0.1")}, exported=exported))
-    assert (decision.ips, decision.leave, decision.held) == (ips, ips is None, ips is None)
+    assert (decision.ips, decision.pending, decision.held) == (ips, False, ips is None)
+
+
+NO_EXPORT = "the control plane has no ServiceExport default/serve: no cluster exports it"
+
+
+@pytest.mark.parametrize(
+    ("policy", "ips", "reason", "held"),
+    [("clear", (), f"{NO_EXPORT}; cleared", False), ("keep", ("10.2.0.1",), f"{NO_EXPORT}; kept", True)],
+)
+@pytest.mark.parametrize("strategy", ["derived", "local_first"])
+def test_source_gone_holds_for_a_withdrawn_export(strategy: str, policy: str, ips: tuple[str, ...], reason: str, held: bool) -> None:
+    there = IMPORT._replace(ips=("10.2.0.1",), owners=("us",))
+    decision = decide(there, strategy, Facts({DERIVED: service("10.2.0.1")}, exported=frozenset()))
+    settled = settle(there, decision, source_gone=policy, manager="us", force=False)
+    assert (settled.ips, settled.reason.replace("; there is no local Service serve", ""), settled.held) == (ips, reason, held)
 
 
 def test_waiting_helps_only_where_the_source_may_still_come() -> None:
     assert decide(IMPORT, "derived", Facts()).pending
     assert not decide(IMPORT, "derived", Facts({DERIVED: service("None")})).pending
     assert not decide(IMPORT, "static", Facts()).pending
+
+
+@pytest.mark.parametrize("strategy", ["derived", "native", "local_first", "endpoints", "load_balancer"])
+def test_nothing_comes_for_an_import_that_karmada_did_not_deliver(strategy: str) -> None:
+    decision = decide(FOREIGN, strategy, Facts())
+    assert (decision.ips, decision.pending, decision.held) == (None, False, True)
+    assert decision.reason.endswith("and Karmada makes none for a ServiceImport that it did not deliver")
+
+
+@pytest.mark.parametrize("owner", ["lighthouse-agent", "cilium-operator", "kubectl-create"])
+def test_addresses_that_others_gave_their_own_import_are_left(owner: str) -> None:
+    there = FOREIGN._replace(ips=("10.9.0.1",), owners=(owner,))
+    settled = settle(there, decide(there, "derived", Facts()), source_gone="clear", manager="us", force=False)
+    assert (settled.ips, settled.held) == (("10.9.0.1",), True)
+    assert f"left as field manager {owner} set it" in settled.reason
+
+
+STRANGER = "Karmada did not deliver Service derived-serve, so that it is not trusted: delete or rename it, and Karmada makes its own"
+
+
+@pytest.mark.parametrize("space", ["", "karmada-es-member2"])
+@pytest.mark.parametrize("strategy", ["derived", "local_first", "endpoints"])
+def test_a_service_of_the_derived_service_s_name_is_not_trusted(strategy: str, space: str) -> None:
+    theirs = Facts({DERIVED: service("10.6.6.6")._replace(space=space)}, {DERIVED: ("10.66.6.6",)})
+    decision = decide(IMPORT, strategy, theirs)
+    assert (decision.ips, decision.pending, decision.held) == (None, False, True)
+    assert decision.reason.startswith(STRANGER)
+    assert decide(FOREIGN, strategy, theirs).ips == (("10.66.6.6",) if strategy == "endpoints" else ("10.6.6.6",))
+
+
+def test_the_member_s_own_endpoints_count_beside_such_a_service() -> None:
+    theirs = Facts({DERIVED: service("10.6.6.6")._replace(space="")}, {DERIVED: ("10.66.6.6",), KEY: ("10.7.0.1",)})
+    assert decide(IMPORT, "endpoints", theirs).ips == ("10.7.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("have", "known", "ips"),
+    [
+        # what may be the load balancer of the member that could not be read stays
+        (("192.0.2.1",), [], None),
+        (("192.0.2.1",), [("member2", ("192.0.2.2",))], None),
+        # what is another's for sure follows the rule
+        (("192.0.2.2",), [("member2", ("192.0.2.2",))], ("192.0.2.2",)),
+        (("192.0.2.3",), [("member2", ("192.0.2.2",)), ("member3", ("192.0.2.3",))], ("192.0.2.2",)),
+        ((), [("member2", ("192.0.2.2",))], ("192.0.2.2",)),
+        (("lb.example.com",), [("member2", ("192.0.2.2",))], ("192.0.2.2",)),
+    ],
+)
+def test_a_member_that_could_not_be_read_clears_no_address(
+    have: tuple[str, ...], known: list[tuple[str, tuple[str, ...]]], ips: tuple[str, ...] | None
+) -> None:
+    there = IMPORT._replace(ips=have, owners=("us",))
+    decision = decide(there, "load_balancer", Facts(balancers={KEY: known}, unread=["member1"]))
+    assert (decision.ips, decision.leave, decision.held) == (ips, ips is None, ips is None)
+    if ips is None:
+        assert "may be on member1, which could not be read" in decision.reason
+        assert settle(there, decision, source_gone="clear", manager="us", force=False).ips is have
+    without = decide(there, "load_balancer", Facts(balancers={KEY: known}))
+    assert without.ips == (known[0][1] if known else None)
 
 
 def test_an_endpoint_that_stands_there_and_is_ready_stays() -> None:
@@ -238,6 +324,8 @@ def test_what_is_kept_of_the_documents() -> None:
         "namespace": "default",
         "name": "serve",
         "resourceVersion": "7",
+        "labels": {"karmada.io/managed": "true"},
+        "annotations": {"work.karmada.io/namespace": "karmada-es-member1"},
         "managedFields": [
             {"manager": "karmada", "fieldsV1": {"f:spec": {"f:type": {}}}},
             {"manager": "us", "fieldsV1": {"f:spec": {"f:ips": {}}}},
@@ -245,11 +333,18 @@ def test_what_is_kept_of_the_documents() -> None:
         ],
     }
     one = import_of({"metadata": metadata, "spec": {"type": "ClusterSetIP", "ports": [{"port": 80}], "ips": ["10.0.0.1"]}})
-    assert one == Import(KEY, "ClusterSetIP", ("10.0.0.1",), True, (), ("us",), "7")
+    assert one == Import(KEY, "ClusterSetIP", ("10.0.0.1",), True, (), ("us",), "7", "karmada-es-member1")
     assert import_of({"metadata": metadata}).ips == ()
     spec = {"clusterIP": "10.0.0.1", "type": "LoadBalancer"}
     document = {"metadata": metadata, "spec": spec, "status": {"loadBalancer": {"ingress": [{"hostname": "x"}]}}}
-    assert service_of(document) == (KEY, Service("LoadBalancer", ("10.0.0.1",), (("", "x"),)))
+    assert service_of(document) == (KEY, Service("LoadBalancer", ("10.0.0.1",), (("", "x"),), "karmada-es-member1"))
+
+
+def test_karmada_delivered_what_bears_its_label_and_says_whence() -> None:
+    annotations = {"work.karmada.io/namespace": "karmada-es-member1"}
+    for metadata in ({"labels": {"karmada.io/managed": "true"}}, {"annotations": annotations}, {"labels": {"karmada.io/managed": ""}}):
+        document = {"metadata": {"namespace": "default", "name": "serve", **metadata}}
+        assert (import_of(document).space, service_of(document)[1].space) == ("", "")
 
 
 def test_only_ready_endpoints_count_and_an_absent_condition_means_ready() -> None:

@@ -66,7 +66,7 @@ def test_the_cluster_by_the_annotation_on_the_control_plane() -> None:
 
 def test_labels_that_are_right_change_nothing() -> None:
     row = slice_row("m", a_slice("imported-member1-web-x7k2p"), ["member1"], None)
-    assert (row.cluster, row.changed) == ("member1", True)
+    assert (row.source_cluster, row.changed) == ("member1", True)
     assert patch_of(row)["metadata"]["labels"] == {
         "multicluster.kubernetes.io/service-name": "web",
         "multicluster.kubernetes.io/source-cluster": "member1",
@@ -79,10 +79,10 @@ def test_the_control_plane_is_asked_only_where_the_name_leaves_a_doubt() -> None
     def never() -> t.NoReturn:
         pytest.fail("asked")
 
-    assert slice_row("m", a_slice("imported-a-web-x7k2p"), ["a", "b"], never).cluster == "a"
+    assert slice_row("m", a_slice("imported-a-web-x7k2p"), ["a", "b"], never).source_cluster == "a"
     doubtful = a_slice("imported-a-b-web-x7k2p")
-    assert slice_row("m", doubtful, ["a", "a-b"], lambda: {doubtful.key: "a"}).cluster == "a"
-    assert slice_row("m", doubtful, ["a", "a-b"], None).cluster == "a-b"
+    assert slice_row("m", doubtful, ["a", "a-b"], lambda: {doubtful.key: "a"}).source_cluster == "a"
+    assert slice_row("m", doubtful, ["a", "a-b"], None).source_cluster == "a-b"
     gone = slice_row("m", doubtful, ["a", "a-b"], dict)
     assert (gone.changed, gone.error) == (False, "")
     lost = slice_row("m", a_slice("imported-a-b-mine"), ["a", "a-b"], None)
