@@ -68,7 +68,12 @@ deb http://third.example.com/flat/ ./
         ({"sources.list": "deb https://download.example.com/linux/debian bookworm stable\n"}, ""),
         # A mirror has all releases.
         ({"sources.list.d/debian.sources": DEB822.replace("bookworm", "trixie")}, MIRROR),
-        ({"sources.list": "deb http://archive.example.com/ubuntu noble main\ndeb http://archive.example.com/ubuntu noble-updates main\n"}, ""),
+        (
+            {
+                "sources.list": "deb http://archive.example.com/ubuntu noble main\ndeb http://archive.example.com/ubuntu noble-updates main\n"
+            },
+            "",
+        ),
         ({"sources.list.d/debian.sources": "Enabled: no\n" + DEB822.split("\n", 1)[1]}, ""),
         ({"sources.list.d/debian.sources.bak": DEB822}, ""),
     ],
