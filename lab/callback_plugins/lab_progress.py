@@ -11,6 +11,7 @@ short_description: One line per task that did something, with the elapsed time, 
 description:
   - Prints a task when it starts, with the time since the playbook began. A thread writes what the task is doing every 15 seconds, with the
     last line of the newest log in the lab's cache, so that a compile of many minutes shows where it is.
+  - Prints of what failed the message, the output and the end of that log, at once, and at the end which items of a loop it was.
 extends_documentation_fragment:
   - default_callback
 """
@@ -30,12 +31,12 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def last_line(path: str) -> str:
-    """The last line of a log that is being written."""
+def last_lines(path: str, count: int) -> list[str]:
+    """The last lines of a log that is being written; empty ones do not count."""
     with open(path, "rb") as log:
-        log.seek(max(0, os.path.getsize(path) - 2000))
+        log.seek(max(0, os.path.getsize(path) - 2000 * count))
         lines = log.read().decode(errors="replace").replace("\r", "\n").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return [line.rstrip() for line in lines if line.strip()][-count:]
 
 
 class CallbackModule(DefaultCallback):
@@ -53,6 +54,7 @@ class CallbackModule(DefaultCallback):
         self._task_wall = time.time()
         self._spoken = self._begun
         self._announced = True
+        self._failed_items: list[str] = []
         self._ended = threading.Event()
         cache = os.environ.get("CLUSTERSET_LAB_CACHE") or os.path.expanduser("~/.cache/clusterset-lab")
         self._logs = os.path.join(cache, "log", "*.log")
@@ -62,17 +64,33 @@ class CallbackModule(DefaultCallback):
         os.write(1, text.encode() + b"\n")
         self._spoken = time.monotonic()
 
+    def _log(self) -> str:
+        """The newest log that was written since the task began; empty if there is none."""
+        logs = [path for path in glob.glob(self._logs) if os.path.getmtime(path) >= self._task_wall]
+        return max(logs, key=os.path.getmtime, default="")
+
+    def _label(self, data) -> str:
+        """The name of a loop's item."""
+        label = self._get_item_label(data)
+        return str(label.get("name", "") if isinstance(label, dict) else label)
+
+    def _explanation(self, data) -> list[str]:
+        """What a result says of its failure, with the end of the build's log unless it names that itself."""
+        parts = [str(data[key]).strip() for key in ("censored", "msg", "stderr", "stdout") if data.get(key)]
+        log = self._log()
+        if log and not any(log in part for part in parts):
+            parts.append("\n".join([f"The end of {log}:", *last_lines(log, 15)]))
+        return [line for part in parts for line in part.splitlines()][-40:]
+
     def _beat(self) -> None:
         while not self._ended.wait(1):
             now = time.monotonic()
             if not self._announced and now - self._task_begun >= 1:
                 self._announce()
             if self._task_name and now - self._spoken >= HEARTBEAT:
-                logs = [path for path in glob.glob(self._logs) if os.path.getmtime(path) >= self._task_wall]
-                detail = ""
-                if logs:
-                    newest = max(logs, key=os.path.getmtime)
-                    detail = f": {os.path.basename(newest).removesuffix('.log')}: {last_line(newest)}"[:150]
+                log, detail = self._log(), ""
+                if log:
+                    detail = f": {os.path.basename(log).removesuffix('.log')}: {''.join(last_lines(log, 1)).strip()}"[:150]
                 self._say(f"{clock(now - self._begun):>6}    ... {clock(now - self._task_begun)}{detail}")
 
     def v2_playbook_on_start(self, playbook) -> None:
@@ -90,6 +108,7 @@ class CallbackModule(DefaultCallback):
         self._task_begun = time.monotonic()
         self._task_wall = time.time()
         self._announced = False
+        self._failed_items = []
         if not is_conditional and not task.when:
             self._announce()
 
@@ -134,11 +153,8 @@ class CallbackModule(DefaultCallback):
             self._announce()
             if data.get("_ansible_no_log"):
                 return
-            label = self._get_item_label(data)
-            if isinstance(label, dict):
-                label = label.get("name", "")
             actions = "".join(f", {action}" for action in data.get("actions") or [])
-            self._say(f"{clock(time.monotonic() - self._begun):>6}    {label}{actions}")
+            self._say(f"{clock(time.monotonic() - self._begun):>6}    {self._label(data)}{actions}")
 
     def v2_runner_item_on_skipped(self, result) -> None:
         """Nothing was to be done."""
@@ -151,13 +167,18 @@ class CallbackModule(DefaultCallback):
         if ignore_errors:
             return
         self._announce()
-        lines = [str(data.get("msg", "")).strip()] + [str(data[key]).strip() for key in ("stderr", "stdout") if data.get(key)]
-        self._say("FAILED  " + "\n        ".join("\n".join(line for line in lines if line).splitlines()[-40:]))
+        if not self._failed_items:
+            self._say("FAILED  " + "\n        ".join(self._explanation(data)))
+        # Their own words may be far above, if others took their time after them.
+        for item in self._failed_items:
+            self._say(f"FAILED  {item}")
 
     def v2_runner_item_on_failed(self, result) -> None:
         data = getattr(result, "result", None) or result._result
         self._announce()
-        self._say("\n".join(["FAILED", str(data.get("msg", "")).strip(), str(data.get("stderr") or "").strip()]).strip())
+        label, explanation = self._label(data), self._explanation(data)
+        self._failed_items.append(": ".join([label, *explanation[:1]]))
+        self._say("\n        ".join([f"FAILED  {label}", *explanation]))
 
     def v2_playbook_on_stats(self, stats) -> None:
         self._ended.set()

@@ -51,6 +51,10 @@ options:
     description: Folder inside the build folder that is kept; it exists before the first command.
     type: str
     default: out
+  replace:
+    description: Words of commands that are other ones on this machine, such as a mirror for the archive that it mirrors; the hash is over those in O(commands).
+    type: dict
+    default: {}
   transient:
     description: Names of further folders, such as a cache of downloads, that commands may write to and that never change the result.
     type: list
@@ -175,7 +179,7 @@ def build(module: AnsibleModule, path: str, log_path: str) -> None:
         environment = {**os.environ, **{key: str(value) for key, value in params["environment"].items()}}
         with open(log_path, "wb", buffering=0) as log:
             for command in commands:
-                argv = [str(word) for word in command]
+                argv = [params["replace"].get(str(word), str(word)) for word in command]
                 log.write(f"$ {' '.join(argv)}\n".encode())
                 code = subprocess.call(
                     CONTAINED + argv, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -203,6 +207,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "dict", "default": []},
             "environment": {"type": "dict", "default": {}},
             "result": {"type": "str", "default": "out"},
+            "replace": {"type": "dict", "default": {}},
             "transient": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,

@@ -10,6 +10,7 @@ module: machine_info
 short_description: What this machine offers to a fleet
 options:
   cache: {description: Folder of the cache., type: path, required: true}
+  suite: {description: Debian's release that is to be installed into folders., type: str, default: stable}
 author: clusterset.dns contributors
 """
 
@@ -29,6 +30,7 @@ clusters: {description: Names of the kind clusters whose nodes run., type: list,
 inotify: {description: How many inotify instances a user may have., type: int, returned: success}
 missing: {description: Debian packages to be installed., type: list, elements: str, returned: success}
 stale: {description: Pid files of a Docker engine that is gone., type: list, elements: str, returned: success}
+debian_mirror: {description: "Where this machine's apt takes Debian from; empty if it does not.", type: str, returned: success}
 programs: {description: "Paths of programs that were found.", type: dict, returned: success}
 """
 
@@ -37,6 +39,7 @@ import shutil
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.lab_apt import debian_mirror, sources
 
 CAP_SYS_RESOURCE = 24
 # Program to the Debian package that has it.
@@ -89,7 +92,10 @@ def docker(*argv: str) -> tuple[int, str]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"cache": {"type": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"cache": {"type": "path", "required": True}, "suite": {"type": "str", "default": "stable"}},
+        supports_check_mode=True,
+    )
     code, runtime = docker("info", "--format", "{{.DefaultRuntime}}")
     answers = code == 0 and bool(runtime)
     _code, running = docker("ps", "--format", '{{.Label "io.x-k8s.kind.cluster"}}') if answers else (1, "")
@@ -110,6 +116,7 @@ def main() -> None:
         clusters=sorted(set(running.split())),
         missing=missing,
         stale=[path for path, program in PID_FILES.items() if stale(path, program)],
+        debian_mirror=debian_mirror(sources(), module.params["suite"]),
         programs=programs,
     )
 

@@ -19,7 +19,7 @@ author: clusterset.dns contributors
 
 EXAMPLES = r"""
 - name: Have Karmada's images
-  node_images: {cluster: host, archives: [/root/.cache/clusterset-lab/karmada-1a2b3c/images.tar]}
+  node_images: {cluster: host, archives: [~/.cache/clusterset-lab/karmada-1a2b3c/images.tar]}
 """
 
 RETURN = r"""

@@ -14,6 +14,7 @@ description:
     C(kubernetes), runs C(go generate) and C(go build), and leaves a folder with a C(Dockerfile) and C(root.tar) in O(cache).
   - The same options give the same bytes with the same toolchain, wherever the folders lie. What was built once is not
     built again.
+  - The image gets the label C(clusterset.dns.recipe), with RV(recipe) as its value.
   - The binary has the file capability C(cap_net_bind_service), so that it can open port 53 as a user other than root in a
     pod that has C(NET_BIND_SERVICE) alone. It is kept by C(ADD) of an archive and lost by C(COPY).
   - A build that is killed leaves nothing that is taken for a result. Builds with the same O(cache) wait for each other.
@@ -110,6 +111,7 @@ EXAMPLES = r"""
     source: build
     build:
       path: "{{ built.context }}"
+      platform: "{{ built.platform }}"
 """
 
 RETURN = r"""
@@ -123,6 +125,11 @@ context:
   returned: success
   type: str
   sample: /home/deploy/.cache/clusterset-dns/0b5f6f1c2d3e
+platform:
+  description: What to build the image for, as Docker does not know what the binary is for.
+  returned: success
+  type: str
+  sample: linux/amd64
 sha256:
   description: The binary's sha256; empty in check mode before the first build.
   returned: success
@@ -179,7 +186,7 @@ class Go:
         if not found:
             raise _coredns_image.RecipeError(
                 f"Go is not here (no {go!r} in PATH), and CoreDNS {wanted.version} has to be compiled: "
-                "install Go 1.21 or newer, or set coredns_image_go to its path."
+                "install Go 1.21 or newer, or set go to its path."
             )
         self._module, self._go, self._wanted = module, found, wanted
 
@@ -224,9 +231,9 @@ def core(go: Go, wanted: _coredns_image.Recipe, work: Path) -> Path:
     version = _coredns_image.core_version(file.read_text()) if file.is_file() else ""
     if version != wanted.version:
         raise _coredns_image.RecipeError(
-            f"{source} is CoreDNS {version}, not {wanted.version}: set coredns_image_version to {version}."
+            f"{source} is CoreDNS {version}, not {wanted.version}: set version to {version}."
             if version
-            else f"{source} is not CoreDNS's source tree (no coremain/version.go): set coredns_image_path to one."
+            else f"{source} is not CoreDNS's source tree (no coremain/version.go): set path to one."
         )
     return tree
 
@@ -247,7 +254,7 @@ def add_plugins(go: Go, plugins: t.Sequence[_coredns_image.Plugin], tree: Path) 
         if named != plugin.module:
             raise _coredns_image.RecipeError(
                 f"{plugin.path} declares the Go module {named or '(none: it has no go.mod)'}, not {plugin.module}: "
-                f"set 'module' or 'path' of the plugin {plugin.name!r} in coredns_image_plugins."
+                f"set 'module' or 'path' of the plugin {plugin.name!r} in plugins."
             )
         go("mod", "edit", f"-require={plugin.module}@v0.0.0", f"-replace={plugin.module}={inside}", cwd=tree)
     go("generate", "coredns.go", cwd=tree)
@@ -274,12 +281,11 @@ def compile_core(go: Go, wanted: _coredns_image.Recipe, recipe: str, work: Path)
     with (context / "root.tar").open("wb") as archive:
         _coredns_image.write_layer(content, archive)
     (context / "sha256").write_text(hashlib.sha256(content).hexdigest() + "\n")
-    if wanted.dockerfile:
-        shutil.copyfile(wanted.dockerfile, context / "Dockerfile")
-    else:
+    dockerfile = Path(wanted.dockerfile).read_text() if wanted.dockerfile else _coredns_image.DOCKERFILE
+    (context / "Dockerfile").write_text(_coredns_image.labelled(dockerfile, recipe))
+    if not wanted.dockerfile:
         # Our Dockerfile needs the archive alone: half the bytes to send to Docker.
         binary.unlink()
-        (context / "Dockerfile").write_text(_coredns_image.DOCKERFILE)
     return context
 
 
@@ -297,7 +303,15 @@ def build(module: AnsibleModule) -> dict[str, t.Any]:
     recipe = _coredns_image.recipe_identifier(module.params)
     cache = Path(module.params["cache"])
     context = cache / recipe
-    result: dict[str, t.Any] = {"changed": False, "recipe": recipe, "context": str(context), "sha256": "", "seconds": 0}
+    platform = f"{_coredns_image.TARGET['GOOS']}/{wanted.arch}"
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "recipe": recipe,
+        "context": str(context),
+        "platform": platform,
+        "sha256": "",
+        "seconds": 0,
+    }
     if not context.is_dir():
         go = Go(module, module.params["go"], wanted)
         result["changed"] = True
@@ -322,7 +336,7 @@ def main() -> None:
     except _coredns_image.RecipeError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"CoreDNS was not built ({error}): set coredns_image_cache to a folder that can be written to.")
+        module.fail_json(msg=f"CoreDNS was not built ({error}): set cache to a folder that can be written to.")
     module.exit_json(**result)
 
 

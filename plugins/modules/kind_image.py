@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Asks containerd on each node whether it has the image, complete and unpacked, and runs C(kind load docker-image) for
     those that do not.
-  - An image is known by its name. Give what differs another name.
+  - An image is known by its contents (layers, platform, user, command, environment, labels). Another one under the same name
+    is replaced; pods that run it go on doing so until they are restarted.
 author:
   - clusterset.dns contributors (@clusterset-dns)
 requirements:
@@ -60,11 +61,17 @@ nodes:
   elements: str
   sample: [member1-control-plane, member1-worker]
 loaded:
-  description: Those that did not have the image.
+  description: Those that did not have the image, or had another one under its name.
   returned: success
   type: list
   elements: str
   sample: [member1-worker]
+platforms:
+  description: What the image is for; empty in check mode where Docker does not have it yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [linux/amd64]
 """
 
 import shutil
@@ -88,27 +95,28 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     image, cluster = module.params["name"], module.params["cluster"]
     client = _docker.connect(module)
     nodes = _docker.kind_nodes(client, cluster)
-    lacking = _docker.nodes_without(nodes, image)
+    # In check mode what would be built before may not be there yet.
+    wanted = _docker.local(client, image) if module.check_mode else _docker.required(client, image)
+    before = {node.name: _docker.on_node(node, image, wanted) for node in nodes}
+    lacking = [name for name, there in before.items() if there != "present"]
     if lacking:
         kind = shutil.which(module.params["kind"])
         if not kind:
             raise _docker.ImageError(
                 f"kind is not here (no {module.params['kind']!r} in PATH), and nodes of {cluster!r} lack {image}: "
-                "install kind, or set coredns_publish_kind_binary to its path."
+                "install kind, or set kind to its path."
             )
         if not module.check_mode:
-            if not _docker.has_image(client, image):
-                raise _docker.ImageError(f"Docker has no image {image}: build it first, with the role coredns_image.")
             load(module, kind, image, cluster, lacking)
-            still = _docker.nodes_without(nodes, image)
+            still = [node.name for node in nodes if _docker.on_node(node, image, wanted) != "present"]
             if still:
                 raise _docker.ImageError(f"kind loaded {image}, but containerd does not have it on {', '.join(still)}.")
-    had = {node.name: image for node in nodes if node.name not in lacking}
     return {
         "changed": bool(lacking),
-        "nodes": [node.name for node in nodes],
+        "nodes": list(before),
         "loaded": lacking,
-        "diff": {"before": had, "after": {node.name: image for node in nodes}},
+        "platforms": [wanted.platform] if wanted else [],
+        "diff": {"before": before, "after": dict.fromkeys(before, "present")},
     }
 
 

@@ -7,10 +7,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import traceback
 import typing as t
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.clusterset.dns.plugins.module_utils._image.content import Content, choose, content, platforms, uncovered
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -38,9 +41,18 @@ _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _ROLE_LABEL = "io.x-k8s.kind.role"
 _NODE_ROLES = ("control-plane", "worker")
 
+_DIGEST = re.compile(r"\bsha256:[0-9a-f]{64}\b")
+
 
 class ImageError(Exception):
     """Why an image cannot be brought where it should be, as a sentence."""
+
+
+class Published(t.NamedTuple):
+    """What a registry has under a tag."""
+
+    digest: str
+    platforms: list[str]
 
 
 def connect(module: AnsibleModule) -> docker.DockerClient:
@@ -80,10 +92,7 @@ def kind_nodes(client: docker.DockerClient, cluster: str) -> list[t.Any]:
     found = client.containers.list(all=True, filters={"label": f"{_CLUSTER_LABEL}={cluster}"})
     nodes = sorted((node for node in found if node.labels.get(_ROLE_LABEL) in _NODE_ROLES), key=lambda node: node.name)
     if not nodes:
-        raise ImageError(
-            f"Docker has no node of a kind cluster {cluster!r}: "
-            "set coredns_publish_kind_cluster to its name as 'kind get clusters' lists it."
-        )
+        raise ImageError(f"Docker has no node of a kind cluster {cluster!r}: set cluster to its name as 'kind get clusters' lists it.")
     for node in nodes:
         if node.status != "running":
             raise ImageError(
@@ -92,63 +101,111 @@ def kind_nodes(client: docker.DockerClient, cluster: str) -> list[t.Any]:
     return nodes
 
 
-def nodes_without(nodes: t.Iterable[t.Any], reference: str) -> list[str]:
-    """The names of those nodes whose containerd does not have the image, complete and unpacked.
+def local(client: docker.DockerClient, reference: str) -> Content | None:
+    """What is in the engine's own image; None where it has none of that name."""
+    try:
+        return content(client.images.get(reference).attrs)
+    except NotFound:
+        return None
 
-    :raises ImageError: a node's containerd does not answer.
+
+def required(client: docker.DockerClient, reference: str) -> Content:
+    """What is in the engine's own image.
+
+    :raises ImageError: it has none of that name.
+    """
+    found = local(client, reference)
+    if found is None:
+        raise ImageError(f"Docker has no image {reference}: build or pull it first.")
+    return found
+
+
+def on_node(node: t.Any, reference: str, wanted: Content | None) -> str:
+    """What a node's containerd has under a name: `absent`, `other content`, or `present`, complete and unpacked.
+
+    :arg wanted: what is to be there; with None its name is all that is looked at.
+    :raises ImageError: the containerd does not answer.
     """
     name = normalized(reference)
-    lacking = []
-    for node in nodes:
-        code, output = node.exec_run(["ctr", "--namespace=k8s.io", "images", "check", "--quiet", f"name=={name}"])
-        text = output.decode(errors="replace")
-        if code:
-            raise ImageError(f"containerd on the node {node.name} does not answer: {text.strip()}")
-        if name not in text.split():
-            lacking.append(node.name)
-    return lacking
+    if name not in _ctr(node, "images", "check", "--quiet", f"name=={name}").split():
+        return "absent"
+    if wanted is None:
+        return "present"
+    listed = _DIGEST.search(_ctr(node, "images", "list", f"name=={name}"))
+    manifest = _blob(node, listed[0]) if listed else {}
+    if "manifests" in manifest:
+        chosen = choose(manifest, wanted.platform)
+        manifest = _blob(node, chosen) if chosen else {}
+    there = content(_blob(node, manifest["config"]["digest"])) if "config" in manifest else None
+    return "present" if there == wanted else "other content"
 
 
-def has_image(client: docker.DockerClient, reference: str) -> bool:
-    """Whether the engine itself has the image."""
-    try:
-        client.images.get(reference)
-    except NotFound:
-        return False
-    return True
+def _blob(node: t.Any, digest: str) -> dict[str, t.Any]:
+    return json.loads(_ctr(node, "content", "get", digest))
 
 
-def registry_digest(client: docker.DockerClient, reference: str) -> str:
-    """The digest that the image's registry has for its tag; empty where it has none.
+def _ctr(node: t.Any, *command: str) -> str:
+    code, (out, err) = node.exec_run(["ctr", "--namespace=k8s.io", *command], demux=True)
+    if code:
+        said = (err or out or b"").decode(errors="replace").strip()
+        raise ImageError(f"containerd on the node {node.name} does not answer: {said}")
+    return (out or b"").decode(errors="replace")
+
+
+def published(client: docker.DockerClient, reference: str) -> Published | None:
+    """What the image's registry has for its tag; None where it has nothing.
 
     :raises ImageError: the registry does not answer, or does not let us in.
     """
     try:
-        return client.images.get_registry_data(reference).id
+        found = client.images.get_registry_data(reference)
     except NotFound:
-        return ""
+        return None
     except APIError as error:
         # Some registries' answers to a name that was never pushed come through the engine as another error than 404.
         said = str(error.explanation or error)
         if "manifest unknown" in said or "name unknown" in said or "no such manifest" in said:
-            return ""
+            return None
         raise ImageError(
-            f"The registry of {reference} cannot be asked ({said}): log in with 'docker login', or set coredns_publish_registry."
+            f"The registry of {reference} cannot be asked ({said}): log in with 'docker login', or set name to where you may push."
         ) from error
+    return Published(found.id, platforms(found.attrs.get("Platforms")))
+
+
+def is_published(client: docker.DockerClient, reference: str, there: Published, wanted: Content) -> bool:
+    """Whether what a registry has is the same as an image of the engine's.
+
+    Where the engine has neither pushed nor pulled it, it is pulled by its digest, of which only what differs is loaded, and stays
+    only if it is the same.
+    :raises ImageError: it cannot be pulled.
+    """
+    if uncovered(there.platforms, [wanted.platform.split("/")[1]]):
+        return False
+    pinned = f"{split(reference)[0]}@{there.digest}"
+    try:
+        return content(client.images.get(pinned).attrs) == wanted
+    except NotFound:
+        pass
+    try:
+        same = content(client.images.pull(pinned, platform=wanted.platform).attrs) == wanted
+    except DockerException as error:
+        raise ImageError(
+            f"{pinned} cannot be pulled to be compared with the image in Docker ({error}): log in with 'docker login', or give it another name."
+        ) from error
+    if not same:
+        client.images.remove(pinned)
+    return same
 
 
 def push(client: docker.DockerClient, source: str, target: str) -> None:
     """Push the engine's image `source` as `target`.
 
-    :raises ImageError: the engine does not have it, or the registry does not take it.
+    :raises ImageError: the registry does not take it.
     """
     repository, tag = split(target)
-    try:
-        client.images.get(source).tag(repository, tag)
-    except NotFound as error:
-        raise ImageError(f"Docker has no image {source}: build it first, with the role coredns_image.") from error
+    client.images.get(source).tag(repository, tag)
     for line in client.api.push(repository, tag=tag, stream=True, decode=True):
         if "error" in line:
             raise ImageError(
-                f"The registry did not take {target} ({line['error']}): log in with 'docker login', or set coredns_publish_registry."
+                f"The registry did not take {target} ({line['error']}): log in with 'docker login', or set name to where you may push."
             )

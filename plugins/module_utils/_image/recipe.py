@@ -38,6 +38,8 @@ WORKDIR /
 EXPOSE 53 53/udp
 ENTRYPOINT ["/coredns"]
 """
+# What an image says it was built from, so that one of another origin under its name is not taken for it.
+LABEL = "clusterset.dns.recipe"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -80,24 +82,24 @@ def recipe(inputs: t.Mapping[str, t.Any]) -> Recipe:
 
     :arg inputs: `{version, path, plugins, arch, toolchain, dockerfile}`; all but `version` may be absent or empty.
         `plugins` is a list of `{name, module, version | path, position}`, `arch` Go's name or `auto` for this machine's.
-    :raises RecipeError: what cannot be built, with the variable of the role to set.
+    :raises RecipeError: what cannot be built, with the input to set.
     """
     version = str(inputs.get("version") or "")
     if not _VERSION.fullmatch(version):
-        raise RecipeError(f"{version!r} is no version of CoreDNS: set coredns_image_version to such as 1.15.0.")
+        raise RecipeError(f"{version!r} is no version of CoreDNS: set version to such as 1.15.0.")
     plugins = tuple(_plugin(number, item) for number, item in enumerate(inputs.get("plugins") or (), start=1))
     names = [plugin.name for plugin in plugins]
     for name in names:
         if names.count(name) > 1:
-            raise RecipeError(f"coredns_image_plugins names {name!r} twice: leave one of them.")
+            raise RecipeError(f"plugins names {name!r} twice: leave one of them.")
     if tuple(map(int, version.split("."))) < BUILTIN_MULTICLUSTER and "multicluster" not in names:
         raise RecipeError(
-            f"CoreDNS {version} has no multicluster support of its own: set coredns_image_version to 1.12.2 or newer, "
-            "or name the plugin 'multicluster' (github.com/coredns/multicluster) in coredns_image_plugins."
+            f"CoreDNS {version} has no multicluster support of its own: set version to 1.12.2 or newer, "
+            "or name the plugin 'multicluster' (github.com/coredns/multicluster) in plugins."
         )
     toolchain = str(inputs.get("toolchain") or "auto")
     if not _TOOLCHAIN.fullmatch(toolchain):
-        raise RecipeError(f"{toolchain!r} is no toolchain of Go's: set coredns_image_toolchain to auto, local or such as go1.26.8.")
+        raise RecipeError(f"{toolchain!r} is no toolchain of Go's: set toolchain to auto, local or such as go1.26.8.")
     arch = str(inputs.get("arch") or "auto")
     if arch == "auto":
         arch = ARCHITECTURES.get(platform.machine(), platform.machine())
@@ -105,7 +107,7 @@ def recipe(inputs: t.Mapping[str, t.Any]) -> Recipe:
 
 
 def _plugin(number: int, item: t.Mapping[str, t.Any]) -> Plugin:
-    where = f"coredns_image_plugins, item {number}"
+    where = f"plugins, item {number}"
     name, module = str(item.get("name") or ""), str(item.get("module") or "")
     version, path = str(item.get("version") or ""), _folder(item.get("path"))
     position = str(item.get("position") or "after")
@@ -141,9 +143,14 @@ def identifier(wanted: Recipe, digests: t.Mapping[str, str]) -> str:
         "path": digests.get(wanted.path, ""),
         "plugins": [plugin._asdict() | {"path": digests.get(plugin.path, "")} for plugin in wanted.plugins],
         "dockerfile": digests.get(wanted.dockerfile, "") or DOCKERFILE,
-        "build": [TAGS, LDFLAGS, sorted((ENVIRONMENT | TARGET).items()), _NET_BIND_SERVICE],
+        "build": [TAGS, LDFLAGS, sorted((ENVIRONMENT | TARGET).items()), _NET_BIND_SERVICE, LABEL],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def labelled(dockerfile: str, recipe: str) -> str:
+    """A Dockerfile whose image says which recipe it is of."""
+    return f"{dockerfile.rstrip()}\nLABEL {LABEL}={recipe}\n"
 
 
 def paths(wanted: Recipe) -> list[str]:
@@ -171,7 +178,7 @@ def tree_digest(path: str) -> str:
                 digest.update(content)
     except OSError as error:
         raise RecipeError(
-            f"{error.filename or path} cannot be read ({error.strerror}): set the paths of coredns_image_* to what is on the controller."
+            f"{error.filename or path} cannot be read ({error.strerror}): set path and dockerfile to what is on the controller."
         ) from error
     return digest.hexdigest()
 
@@ -193,11 +200,10 @@ def insert_plugins(text: str, plugins: t.Sequence[Plugin]) -> str:
     for plugin in plugins:
         if plugin.name in numbers:
             raise RecipeError(
-                f"plugin.cfg, line {numbers[plugin.name] + 1}: CoreDNS has a plugin {plugin.name!r} already: "
-                "take it out of coredns_image_plugins."
+                f"plugin.cfg, line {numbers[plugin.name] + 1}: CoreDNS has a plugin {plugin.name!r} already: take it out of plugins."
             )
     if plugins and "kubernetes" not in numbers:
-        raise RecipeError("plugin.cfg has no line for kubernetes, beside which the plugins go: set coredns_image_path to CoreDNS's tree.")
+        raise RecipeError("plugin.cfg has no line for kubernetes, beside which the plugins go: set path to CoreDNS's tree.")
 
     def entries(position: str) -> list[str]:
         return [f"{plugin.name}:{plugin.module}\n" for plugin in plugins if plugin.position == position]

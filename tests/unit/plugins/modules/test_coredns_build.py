@@ -87,6 +87,17 @@ def test_a_result_is_found_again_without_go(go: t.Callable[..., Path], tmp_path:
     assert sorted(entry.name for entry in Path(first["context"]).iterdir()) == ["Dockerfile", "root.tar", "sha256"]
 
 
+def test_the_image_is_labelled_whichever_dockerfile_it_is_built_by(go: t.Callable[..., Path], tmp_path: Path) -> None:
+    own = tmp_path / "Dockerfile"
+    own.write_text("FROM scratch\nADD root.tar /")
+    for options in ({}, {"dockerfile": str(own)}, {"arch": "s390x"}):
+        result = build(go(), tmp_path / "cache", **options)
+        written = Path(result["context"], "Dockerfile").read_text()
+        assert written.startswith("FROM scratch\nADD root.tar /\n")
+        assert written.endswith(f"\nLABEL clusterset.dns.recipe={result['recipe']}\n")
+    assert result["platform"] == "linux/s390x"
+
+
 def test_check_mode_says_so_and_writes_nothing(go: t.Callable[..., Path], tmp_path: Path) -> None:
     result = build(go(), tmp_path / "cache", _ansible_check_mode=True)
     assert result["changed"] is True
@@ -151,7 +162,7 @@ def test_a_folder_that_is_another_module_is_refused(go: t.Callable[..., Path], t
 
 def test_a_tree_of_another_version_is_refused(go: t.Callable[..., Path], tmp_path: Path) -> None:
     result = build(go(), tmp_path / "cache", version="1.14.3", path=str(tmp_path / "tree"))
-    assert "is CoreDNS 1.15.0, not 1.14.3: set coredns_image_version to 1.15.0" in result["msg"]
+    assert "is CoreDNS 1.15.0, not 1.14.3: set version to 1.15.0" in result["msg"]
 
 
 def test_without_go_there_is_a_sentence(tmp_path: Path) -> None:

@@ -4,101 +4,154 @@
 
 from __future__ import annotations
 
-import types
+import re
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._image import engine as _docker
 from ansible_collections.clusterset.dns.plugins.modules import kind_image, registry_image
 
+from ..module_utils._image.docker_standin import Docker, Node, digest, image
+
 IMAGE = "localhost/coredns/abc:v1.15.0"
-
-
-class Fleet:
-    """Nodes with their images, and a registry; stands in for Docker and `kind`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, nodes: dict[str, set[str]], registry: dict[str, str]) -> None:
-        self.nodes, self.registry, self.ran = nodes, registry, []
-        self.works, self.built = True, True
-        monkeypatch.setattr(_docker, "connect", lambda _module: self)
-        monkeypatch.setattr(_docker, "kind_nodes", lambda *_: [types.SimpleNamespace(name=name) for name in nodes])
-        monkeypatch.setattr(_docker, "nodes_without", lambda found, image: [node.name for node in found if image not in nodes[node.name]])
-        monkeypatch.setattr(_docker, "has_image", lambda *_: self.built)
-        monkeypatch.setattr(_docker, "registry_digest", lambda _client, name: registry.get(name, ""))
-        monkeypatch.setattr(_docker, "push", self.push)
-
-    def push(self, _client: object, source: str, target: str) -> None:
-        self.ran.append((source, target))
-        if self.works:
-            self.registry[target] = "sha256:new"
-
-    def kind(self, command: list[str]) -> tuple[int, str, str]:
-        self.ran.append(command)
-        if self.works:
-            for name in command[-1].split(","):
-                self.nodes[name].add(IMAGE)
-        return 0, "", ""
-
-    def module(self, *, check_mode: bool = False, **params: t.Any) -> t.Any:
-        return types.SimpleNamespace(params=params, check_mode=check_mode, run_command=self.kind)
+TARGET = "r/coredns:v1"
+OURS, OTHER = image("a"), image("b")
+AGAIN = image("a", created="2026-02-02")
+PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
 
 
 @pytest.fixture
-def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    return Fleet(monkeypatch, {"m-control-plane": {IMAGE}, "m-worker": set()}, {})
+def docker(monkeypatch: pytest.MonkeyPatch) -> Docker:
+    """An engine that has the image, with a cluster of which one node has it as well."""
+    nodes = Node("m-control-plane", role="control-plane"), Node("m-worker")
+    nodes[0].load(IMAGE, OURS)
+    engine = Docker(*nodes)
+    engine.local[IMAGE] = OURS
+    monkeypatch.setattr(_docker, "connect", lambda _module: engine)
+    return engine
 
 
-def kind_module(fleet: Fleet, **more: t.Any) -> t.Any:
-    return fleet.module(name=IMAGE, cluster="m", **({"kind": "/bin/true"} | more))
+def load(docker: Docker, **more: t.Any) -> dict[str, t.Any]:
+    return kind_image.ensure(docker.module(**({"name": IMAGE, "cluster": "m", "kind": "/bin/true"} | more)))
 
 
-def test_only_nodes_that_lack_the_image_get_it(fleet: Fleet) -> None:
-    result = kind_image.ensure(kind_module(fleet))
-    assert (result["changed"], result["loaded"]) == (True, ["m-worker"])
-    assert fleet.ran == [["/bin/true", "load", "docker-image", IMAGE, "--name", "m", "--nodes", "m-worker"]]
-    assert kind_image.ensure(kind_module(fleet, kind="/no/kind"))["changed"] is False
-    assert len(fleet.ran) == 1
+def push(docker: Docker, **more: t.Any) -> dict[str, t.Any]:
+    return registry_image.ensure(docker.module(**({"name": TARGET, "source": IMAGE, "force": False} | more)))
 
 
-def test_check_mode_loads_nothing_even_where_nothing_is_built(fleet: Fleet) -> None:
-    fleet.built = False
-    result = kind_image.ensure(kind_module(fleet, check_mode=True))
-    assert (result["changed"], result["loaded"], fleet.ran) == (True, ["m-worker"], [])
-    assert result["diff"]["before"] == {"m-control-plane": IMAGE}
+def test_only_nodes_that_lack_the_image_get_it(docker: Docker) -> None:
+    result = load(docker)
+    assert (result["changed"], result["loaded"], result["platforms"]) == (True, ["m-worker"], ["linux/amd64"])
+    assert docker.ran == [["/bin/true", "load", "docker-image", IMAGE, "--name", "m", "--nodes", "m-worker"]]
+    assert load(docker, kind="/no/kind")["changed"] is False
+    assert len(docker.ran) == 1
 
 
-def test_an_image_that_is_not_built_is_a_sentence(fleet: Fleet) -> None:
-    fleet.built = False
-    with pytest.raises(_docker.ImageError, match="build it first"):
-        kind_image.ensure(kind_module(fleet))
+def test_another_image_under_the_name_is_replaced_on_the_node(docker: Docker) -> None:
+    docker.nodes[0].load(IMAGE, OTHER)
+    docker.nodes[1].load(IMAGE, AGAIN)
+    result = load(docker)
+    assert (result["changed"], result["loaded"]) == (True, ["m-control-plane"])
+    assert result["diff"]["before"] == {"m-control-plane": "other content", "m-worker": "present"}
+    assert load(docker)["changed"] is False
 
 
-def test_a_kind_that_is_not_there_is_a_sentence(fleet: Fleet) -> None:
-    with pytest.raises(_docker.ImageError, match="set coredns_publish_kind_binary"):
-        kind_image.ensure(kind_module(fleet, kind="/no/kind"))
+def test_check_mode_loads_nothing_even_where_nothing_is_built(docker: Docker) -> None:
+    docker.local.clear()
+    result = load(docker, check_mode=True)
+    assert (result["changed"], result["loaded"], result["platforms"], docker.ran) == (True, ["m-worker"], [], [])
+    assert result["diff"]["before"] == {"m-control-plane": "present", "m-worker": "absent"}
 
 
-def test_a_load_without_effect_is_not_believed(fleet: Fleet) -> None:
-    fleet.works = False
+def test_check_mode_tells_of_other_content(docker: Docker) -> None:
+    for node in docker.nodes:
+        node.load(IMAGE, OTHER)
+    result = load(docker, check_mode=True)
+    assert (result["changed"], result["loaded"], docker.ran) == (True, ["m-control-plane", "m-worker"], [])
+
+
+@pytest.mark.parametrize("bring", [load, push])
+def test_an_image_that_is_not_built_is_a_sentence(docker: Docker, bring: t.Callable[[Docker], object]) -> None:
+    docker.local.clear()
+    docker.registry[TARGET] = [OURS]
+    with pytest.raises(_docker.ImageError, match=f"Docker has no image {IMAGE}: build or pull it first"):
+        bring(docker)
+
+
+def test_a_kind_that_is_not_there_is_a_sentence(docker: Docker) -> None:
+    with pytest.raises(_docker.ImageError, match="install kind, or set kind to its path"):
+        load(docker, kind="/no/kind")
+
+
+def test_a_load_without_effect_is_not_believed(docker: Docker) -> None:
+    docker.works = False
     with pytest.raises(_docker.ImageError, match="does not have it on m-worker"):
-        kind_image.ensure(kind_module(fleet))
+        load(docker)
 
 
-def test_a_push_happens_once(fleet: Fleet) -> None:
-    module = fleet.module(name="r/coredns:v1", source=IMAGE)
-    first = registry_image.ensure(module)
-    assert (first["changed"], first["digest"]) == (True, "sha256:new")
-    second = registry_image.ensure(module)
-    assert (second["changed"], second["digest"]) == (False, "sha256:new")
-    assert fleet.ran == [(IMAGE, "r/coredns:v1")]
+def test_a_push_happens_once(docker: Docker) -> None:
+    first, second = push(docker), push(docker)
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert first["digest"] == second["digest"] == digest([OURS])
+    assert first["platforms"] == second["platforms"] == ["linux/amd64"]
+    assert docker.ran == [("push", TARGET)]
 
 
-def test_check_mode_pushes_nothing(fleet: Fleet) -> None:
-    result = registry_image.ensure(fleet.module(check_mode=True, name="r/coredns:v1", source=None))
-    assert (result["changed"], result["digest"], fleet.ran) == (True, "", [])
+def test_what_another_controller_built_the_same_is_left_alone(docker: Docker) -> None:
+    docker.registry[TARGET] = [AGAIN, image("a", "arm64")]
+    result = push(docker)
+    assert (result["changed"], result["digest"]) == (False, digest(docker.registry[TARGET]))
+    assert result["platforms"] == ["linux/amd64", "linux/arm64"]
+    assert push(docker)["changed"] is False
+    assert docker.ran == [("pull", f"r/coredns@{result['digest']}")]
 
 
-def test_a_push_without_effect_is_not_believed(fleet: Fleet) -> None:
-    fleet.works = False
+def test_another_image_under_the_tag_is_refused(docker: Docker) -> None:
+    docker.registry[TARGET] = [OTHER]
+    for check_mode in (False, True):
+        with pytest.raises(_docker.ImageError, match=rf"another image under {TARGET} \(sha256:.*set force to push over it"):
+            push(docker, check_mode=check_mode)
+    assert docker.registry[TARGET] == [OTHER]
+    assert not any("@" in name for name in docker.local), "what was pulled to be compared is gone again"
+
+
+def test_another_image_under_the_tag_is_pushed_over_by_force(docker: Docker) -> None:
+    docker.registry[TARGET] = [OTHER]
+    told = push(docker, force=True, check_mode=True)
+    assert (told["changed"], told["digest"], docker.registry[TARGET]) == (True, "", [OTHER])
+    result = push(docker, force=True)
+    assert (result["changed"], result["digest"], docker.registry[TARGET]) == (True, digest([OURS]), [OURS])
+    assert push(docker, force=True)["changed"] is False
+
+
+def test_one_for_other_nodes_is_refused_without_a_pull(docker: Docker) -> None:
+    docker.registry[TARGET] = [image("a", "arm64")]
+    with pytest.raises(_docker.ImageError, match="another image under"):
+        push(docker)
+    assert docker.ran == []
+
+
+def test_check_mode_pushes_nothing(docker: Docker) -> None:
+    docker.local.clear()
+    result = push(docker, check_mode=True)
+    assert (result["changed"], result["digest"], docker.ran) == (True, "", [])
+
+
+def test_a_push_without_effect_is_not_believed(docker: Docker) -> None:
+    docker.works = False
     with pytest.raises(_docker.ImageError, match="its registry does not have it"):
-        registry_image.ensure(fleet.module(name="r/coredns:v1", source=IMAGE))
+        push(docker)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *sorted((PLUGINS / "module_utils" / "_image").glob("*.py")),
+        *(PLUGINS / "modules" / f"{name}.py" for name in ("coredns_build", "kind_image", "registry_image")),
+        PLUGINS / "filter" / "coredns_recipe.py",
+    ],
+    ids=lambda path: path.stem,
+)
+def test_users_of_a_bare_module_are_told_of_its_own_options(path: Path) -> None:
+    assert re.findall(r"\b(?:coredns_image|coredns_publish)_[a-z]+", path.read_text().replace("_coredns_image", "")) == []

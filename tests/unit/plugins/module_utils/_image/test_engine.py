@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import types
-import typing as t
-
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._image import engine as _docker
+from ansible_collections.clusterset.dns.plugins.module_utils._image.content import content
+
+from .docker_standin import Docker, Node, digest, image
 
 
 @pytest.mark.parametrize(
@@ -39,66 +39,58 @@ def test_names_as_containerd_keeps_them(reference: str, name: str) -> None:
     assert _docker.normalized(reference) == name
 
 
-class Node:
-    """A container that answers `ctr images check --quiet`."""
-
-    def __init__(self, name: str, images: str = "", *, role: str = "worker", status: str = "running", code: int = 0):
-        self.name, self.status, self.labels = name, status, {"io.x-k8s.kind.role": role}
-        self.images, self.code, self.asked = images, code, []
-
-    def exec_run(self, command: list[str]) -> tuple[int, bytes]:
-        self.asked.append(command)
-        return self.code, self.images.encode()
-
-
-def engine(*nodes: Node) -> t.Any:
-    return types.SimpleNamespace(containers=types.SimpleNamespace(list=lambda **_options: list(nodes)))
+NAME = "localhost/c:v1"
+OURS, OTHER = image("a"), image("b")
 
 
 def test_nodes_are_those_that_run_pods() -> None:
     nodes = [Node("m-worker"), Node("m-control-plane", role="control-plane"), Node("m-lb", role="external-load-balancer")]
-    assert [node.name for node in _docker.kind_nodes(engine(*nodes), "m")] == ["m-control-plane", "m-worker"]
+    assert [node.name for node in _docker.kind_nodes(Docker(*nodes), "m")] == ["m-control-plane", "m-worker"]
 
 
 def test_a_cluster_without_nodes_is_a_sentence() -> None:
-    with pytest.raises(_docker.ImageError, match="no node of a kind cluster 'm': set coredns_publish_kind_cluster"):
-        _docker.kind_nodes(engine(), "m")
+    with pytest.raises(_docker.ImageError, match="no node of a kind cluster 'm': set cluster to its name"):
+        _docker.kind_nodes(Docker(), "m")
 
 
 def test_a_stopped_node_is_a_sentence() -> None:
     with pytest.raises(_docker.ImageError, match=r"m-worker .* is exited: start it"):
-        _docker.kind_nodes(engine(Node("m-worker", status="exited")), "m")
+        _docker.kind_nodes(Docker(Node("m-worker", status="exited")), "m")
 
 
-def test_each_node_is_asked_for_the_whole_name() -> None:
-    has = Node("a", "localhost/c:v1\n")
-    other = Node("b", "localhost/c:v10\n")
-    none = Node("c")
-    assert _docker.nodes_without([has, other, none], "localhost/c:v1") == ["b", "c"]
-    assert has.asked == [["ctr", "--namespace=k8s.io", "images", "check", "--quiet", "name==localhost/c:v1"]]
+def node_with(name: str, described: dict[str, object]) -> Node:
+    node = Node("a")
+    node.load(name, described)
+    return node
+
+
+def test_a_node_is_known_by_what_it_has_under_the_whole_name() -> None:
+    wanted = content(OURS)
+    assert _docker.on_node(node_with(NAME, image("a", created="2026-02-02")), NAME, wanted) == "present"
+    assert _docker.on_node(node_with(NAME, OTHER), NAME, wanted) == "other content"
+    assert _docker.on_node(node_with(f"{NAME}0", OURS), NAME, wanted) == "absent"
+    assert _docker.on_node(node_with(NAME, OTHER), NAME, None) == "present"
+
+
+def test_an_image_that_is_not_whole_is_absent() -> None:
+    node = node_with(NAME, OURS)
+    node.incomplete.add(NAME)
+    assert _docker.on_node(node, NAME, content(OURS)) == "absent"
+
+
+def test_of_several_platforms_that_of_the_image_counts() -> None:
+    node = Node("a")
+    node.load_index(NAME, image("other", "arm64"), OURS)
+    assert _docker.on_node(node, NAME, content(OURS)) == "present"
+    assert _docker.on_node(node, NAME, content(image("a", "arm64"))) == "other content"
+    assert _docker.on_node(node, NAME, content(image("a", "s390x"))) == "other content"
 
 
 def test_a_containerd_that_does_not_answer_is_a_sentence() -> None:
+    node = Node("a")
+    node.broken = "dial unix"
     with pytest.raises(_docker.ImageError, match="on the node a does not answer: dial unix"):
-        _docker.nodes_without([Node("a", "dial unix", code=1)], "localhost/c:v1")
-
-
-class Registry:
-    """An engine's images, with what their registry says."""
-
-    def __init__(self, answer: str | Exception, lines: t.Sequence[dict[str, t.Any]] = ()) -> None:
-        self.answer, self.lines, self.tagged = answer, lines, []
-        self.images, self.api = self, types.SimpleNamespace(push=lambda *_args, **_options: iter(self.lines))
-
-    def get_registry_data(self, _reference: str) -> t.Any:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return types.SimpleNamespace(id=self.answer)
-
-    def get(self, reference: str) -> t.Any:
-        if isinstance(self.answer, Exception) and reference == "absent":
-            raise self.answer
-        return types.SimpleNamespace(tag=lambda repository, tag: self.tagged.append((repository, tag)))
+        _docker.on_node(node, NAME, content(OURS))
 
 
 def refusal(explanation: str) -> Exception:
@@ -107,27 +99,42 @@ def refusal(explanation: str) -> Exception:
     return error
 
 
-def test_the_digest_that_a_registry_has() -> None:
-    assert _docker.registry_digest(Registry("sha256:1"), "r/c:v1") == "sha256:1"
+def test_what_a_registry_has() -> None:
+    docker = Docker()
+    docker.registry["r/c:v1"] = [OURS, image("a", "arm64")]
+    assert _docker.published(docker, "r/c:v1") == (digest(docker.registry["r/c:v1"]), ["linux/amd64", "linux/arm64"])
 
 
 @pytest.mark.parametrize("answer", [_docker.NotFound("404"), refusal("errors:\nname unknown: repository"), refusal("manifest unknown")])
 def test_what_a_registry_does_not_have(answer: Exception) -> None:
-    assert _docker.registry_digest(Registry(answer), "r/c:v1") == ""
+    docker = Docker()
+    docker.refusal = answer
+    assert _docker.published(docker, "r/c:v1") is None
 
 
 def test_a_registry_that_does_not_let_us_in_is_a_sentence() -> None:
+    docker = Docker()
+    docker.refusal = refusal("denied")
     with pytest.raises(_docker.ImageError, match=r"cannot be asked \(denied\): log in"):
-        _docker.registry_digest(Registry(refusal("denied")), "r/c:v1")
+        _docker.published(docker, "r/c:v1")
 
 
 def test_a_push_that_is_refused_in_the_stream_is_a_sentence() -> None:
-    registry = Registry("", [{"status": "Preparing"}, {"error": "unauthorized"}])
+    docker = Docker()
+    docker.local[NAME] = OURS
+    docker.push_says = [{"status": "Preparing"}, {"error": "unauthorized"}]
     with pytest.raises(_docker.ImageError, match=r"did not take r:5000/c:v1 \(unauthorized\)"):
-        _docker.push(registry, "localhost/c:v1", "r:5000/c:v1")
-    assert registry.tagged == [("r:5000/c", "v1")]
+        _docker.push(docker, NAME, "r:5000/c:v1")
+    assert docker.ran == [("push", "r:5000/c:v1")]
 
 
-def test_a_push_of_what_is_not_there_is_a_sentence() -> None:
-    with pytest.raises(_docker.ImageError, match="no image absent: build it first"):
-        _docker.push(Registry(_docker.NotFound("404")), "absent", "r:5000/c:v1")
+def test_what_cannot_be_pulled_to_be_compared_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = Docker()
+    docker.registry["r/c:v1"] = [OTHER]
+
+    def pull(*_arguments: object, **_options: object) -> None:
+        raise _docker.APIError("denied")
+
+    monkeypatch.setattr(docker, "pull", pull)
+    with pytest.raises(_docker.ImageError, match=r"r/c@sha256:.* cannot be pulled .*\(denied\): log in"):
+        _docker.is_published(docker, "r/c:v1", _docker.published(docker, "r/c:v1"), content(OURS))

@@ -77,14 +77,14 @@ def test_a_file_without_kubernetes_is_refused() -> None:
 @pytest.mark.parametrize(
     ("inputs", "says"),
     [
-        ({"version": "v1.15.0"}, "set coredns_image_version"),
-        ({"version": "latest"}, "set coredns_image_version"),
-        ({}, "set coredns_image_version"),
-        ({"version": "1.12.1"}, "1.12.2 or newer"),
+        ({"version": "v1.15.0"}, "set version to such as 1.15.0"),
+        ({"version": "latest"}, "set version to such as 1.15.0"),
+        ({}, "set version to such as 1.15.0"),
+        ({"version": "1.12.1"}, "set version to 1.12.2 or newer, or name the plugin"),
         ({"version": "1.9.3", "plugins": [MULTICLUSTER | {"name": "other"}]}, "1.12.2 or newer"),
-        ({"version": "1.15.0", "toolchain": "1.26"}, "coredns_image_toolchain"),
+        ({"version": "1.15.0", "toolchain": "1.26"}, "set toolchain to auto, local or such as go1.26.8"),
         ({"version": "1.15.0", "path": "src/coredns"}, "not absolute"),
-        ({"version": "1.15.0", "plugins": [MULTICLUSTER, MULTICLUSTER]}, "twice"),
+        ({"version": "1.15.0", "plugins": [MULTICLUSTER, MULTICLUSTER]}, "plugins names 'multicluster' twice"),
         ({"version": "1.15.0", "plugins": [MULTICLUSTER | {"name": "a:b"}]}, "no name for a plugin"),
         ({"version": "1.15.0", "plugins": [MULTICLUSTER | {"name": "a\nb"}]}, "no name for a plugin"),
         ({"version": "1.15.0", "plugins": [MULTICLUSTER | {"module": "a b"}]}, "no Go module"),
@@ -175,6 +175,17 @@ def test_a_dockerfile_of_ones_own_counts_by_its_contents(tmp_path: Path) -> None
     assert before != image.recipe_identifier({"version": "1.15.0"})
     file.write_text("FROM debian\n")
     assert image.recipe_identifier(inputs) != before
+
+
+@pytest.mark.parametrize("dockerfile", [image.DOCKERFILE, 'FROM a AS b\nRUN x\n\nFROM scratch\nENTRYPOINT ["/coredns"]'])
+def test_the_image_says_its_recipe(dockerfile: str) -> None:
+    assert image.labelled(dockerfile, "0b5f6f1c2d3e") == f"{dockerfile.rstrip()}\nLABEL clusterset.dns.recipe=0b5f6f1c2d3e\n"
+
+
+def test_an_image_without_the_label_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = image.recipe_identifier({"version": "1.15.0"})
+    monkeypatch.setattr(image, "LABEL", "")
+    assert image.recipe_identifier({"version": "1.15.0"}) != before
 
 
 def test_a_path_that_is_not_there_is_named() -> None:
