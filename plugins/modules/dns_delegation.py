@@ -103,7 +103,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation as _delegation
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation_helm as _delegation_helm
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import address, domain
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import address
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.zone import Zone
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 
 ARGUMENT_SPEC = {
@@ -170,7 +171,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=_delegation_helm.YAML_IMPORT_ERROR)
     present = params["state"] == "present"
     try:
-        zone = domain(params["zone"], "zone")
+        zone = Zone.parse(params["zone"]).name
         addresses = tuple(map(address, params["addresses"])) if present else ()
     except CorefileError as error:
         module.fail_json(msg=str(error).replace("forward_to has", "addresses has"))

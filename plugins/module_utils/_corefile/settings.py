@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, covers
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.zone import Zone
 
-__all__ = ["Edit", "address", "checked", "domain"]
+__all__ = ["Edit", "address", "checked"]
 
 # forward refuses more (plugin/forward/setup.go)
 _MOST_UPSTREAMS = 15
@@ -45,26 +46,18 @@ class Edit:
 
 
 def checked(want: Edit) -> Edit:
-    zone = domain(want.zone, "zone")
-    cluster_domain = domain(want.cluster_domain, "cluster domain")
-    want = dataclasses.replace(want, zone=zone, cluster_domain=cluster_domain)
-    if zone == cluster_domain:
-        if not want.over_cluster_domain:
-            raise CorefileError(
-                f"the zone {zone} is the cluster domain itself; a multicluster zone needs a name of its own, such as clusterset.local."
-            )
-        if want.state == "present" and not (want.mode == "plugin" and want.placement == "inline" and want.fallthrough):
-            raise CorefileError(
-                f"over_cluster_domain needs mode plugin, placement inline and fallthrough, or {zone} would have no other names any more."
-            )
-    elif covers(zone, cluster_domain) or covers(cluster_domain, zone):
+    zone, cluster_domain = Zone.parse(want.zone), Zone.parse(want.cluster_domain, "cluster_domain")
+    want = dataclasses.replace(want, zone=zone.name, cluster_domain=cluster_domain.name)
+    clash = zone.clashes(cluster_domain)
+    if clash and not (want.over_cluster_domain and zone == cluster_domain):
+        raise CorefileError(clash)
+    if clash and want.state == "present" and not (want.mode == "plugin" and want.placement == "inline" and want.fallthrough):
         raise CorefileError(
-            f"the zone {zone} and the cluster domain {cluster_domain} lie within one another; take a zone beside it, such as"
-            " clusterset.local."
+            f"over_cluster_domain needs mode plugin, placement inline and fallthrough, or {zone} would have no other names any more."
         )
     if want.state == "absent":
         return want
-    if zone.endswith(("in-addr.arpa", "ip6.arpa")):
+    if zone.reverse:
         raise CorefileError(f"{zone} is a reverse zone; ServiceImports have no names there.")
     if want.mode == "forward" and not want.forward_to:
         raise CorefileError("mode forward needs forward_to, the addresses of the DNS servers that answer for the zone.")
@@ -95,21 +88,6 @@ def checked(want: Edit) -> Edit:
         if _port(want.prometheus) is None:
             raise CorefileError(f"prometheus is {want.prometheus!r}; it must be auto, off, or an address with a port such as :9153.")
     return want
-
-
-def domain(name: str, what: str) -> str:
-    """A domain name in lower case without its final dot; whatever could end a word, a line or a block is refused with the rest."""
-    domain = name.strip(" ").removesuffix(".").lower()
-    labels = domain.split(".")
-    for label in labels:
-        fine = label.isascii() and label.replace("-", "").isalnum() and not label.startswith("-") and not label.endswith("-")
-        if not fine or len(label) > 63:
-            raise CorefileError(f"the {what} {name!r} is not a domain name (letters, digits and hyphens, 63 a label).")
-    if len(domain) > 253:
-        raise CorefileError(f"the {what} {name!r} is longer than 253 characters.")
-    if all(label.isdigit() for label in labels):
-        raise CorefileError(f"the {what} {name!r} is an address, not a domain name.")
-    return domain
 
 
 def address(upstream: str) -> str:
