@@ -38,7 +38,22 @@ _OF_ZONES = frozenset(["acl", "any", "log", "metadata", "tsig"])
 _NO_MATTER = frozenset(
     [
         *("bind", "cache", "errors", "forward", "header", "kubernetes", "loadbalance", "multicluster", "prometheus"),
-        *("auto", "autopath", "azure", "chaos", "clouddns", "erratic", "etcd", "federation", "file", "grpc", "hosts", "k8s_external", "local", "nomad"),
+        *(
+            "auto",
+            "autopath",
+            "azure",
+            "chaos",
+            "clouddns",
+            "erratic",
+            "etcd",
+            "federation",
+            "file",
+            "grpc",
+            "hosts",
+            "k8s_external",
+            "local",
+            "nomad",
+        ),
         *("proxy", "route53", "secondary", "sign", "transfer", "whoami"),
         *("debug", "grpc_server", "health", "https", "https3", "loop", "on", "pprof", "proxyproto", "quic", "ready", "reload", "root"),
         *("timeouts", "tls"),

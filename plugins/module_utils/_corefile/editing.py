@@ -42,11 +42,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser im
     parse,
     zones_of,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import Served, multicluster_zones, ours
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import Served, multicluster_zones, ours, unmarked_services
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.service import Listener, Service, listeners, services
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import Edit, checked
 
-__all__ = ["Edit", "Result", "edit", "how_served"]
+__all__ = ["Edit", "Result", "edit", "how_served", "served"]
 
 _INDENT = "    "
 
@@ -80,44 +80,52 @@ def edit(
     marked = regions(before, want.zone)
     base, place = without(before, marked)
     plain = before
+    unmarked = [] if marked else unmarked_services(before, want.zone, original)
     if marked:
         plain = parse(base, imports=imports, env=env)
         same(before, marked, plain)
+    elif unmarked:
+        plain = _take_away(before, unmarked, want, imports, env)
+        place = line_start(text, unmarked[0].block.keys[0].token.start) if unmarked[0].placement == "separate" else None
 
     notes: list[str] = []
     adopted = False
-    present = want.state == "present"
-    if present:
-        _check_readable(plain, want)
-    found = _services(plain, want, strict=present)
-    if found and marked and present:
-        raise CorefileError(
-            f"{want.zone} is served twice, by lines of this module (line {marked[0].line}) and by others here. Remove one of them.",
-            found[0].line,
-        )
-    unmarked = bool(found) and not marked and all(ours(plain, service, want.zone, original) for service in found)
-    if found and not unmarked and not want.adopt:
-        result = plain.text
-        adopted = bool(found[0].mode)
-        if present:
-            _check_adoptable(found[0], want)
-            notes.append(_adoption_note(found[0], want))
-        else:
+    if want.state == "absent":
+        left = _services(plain, want, strict=False)
+        if left and want.adopt:
+            plain = _take_away(plain, left, want, imports, env)
+        elif left:
+            adopted = bool(left[0].mode)
             notes.append(
-                f"{want.zone} is still served by {_by(found[0])} (line {found[0].line}), which this module did not put there, or cannot tell any"
+                f"{want.zone} is still served by {_by(left[0])} (line {left[0].line}), which this module did not put there, or cannot tell any"
                 " more that it did. Set adopt to remove it."
             )
+        result = plain.text
     else:
-        if found:
-            place = line_start(text, found[0].block.keys[0].token.start) if unmarked and found[0].placement == "separate" else None
-            plain = _take_away(plain, found, want, imports, env)
-        result = _with(plain, want, place, notes) if present else plain.text
-        if unmarked and present and _words(result) == _words(text):
+        _check_readable(plain, want)
+        found = _services(plain, want)
+        if found and plain is not before:
+            line = marked[0].line if marked else unmarked[0].line
+            raise CorefileError(
+                f"{want.zone} is served twice, by lines of this module (line {line}) and by others here. Remove one of them.",
+                found[0].line,
+            )
+        if found and not want.adopt:
+            _check_adoptable(found[0], want)
+            adopted = True
+            notes.append(_adoption_note(found[0], want))
+            result = plain.text
+        else:
+            if found:
+                plain = _take_away(plain, found, want, imports, env)
+            result = _with(plain, want, place, notes)
+        if unmarked and _words(result) == _words(text):
             result, plain = text, before
-            notes.append(f"The comments around the lines for {want.zone} (line {found[0].line}) are lost. The lines are right, and stay as they are.")
+            line = unmarked[0].line
+            notes.append(f"The comments around the lines for {want.zone} (line {line}) are lost. The lines are right, and stay as they are.")
     after = parse(result, imports=imports, env=env)
     same(after, regions(after, want.zone), plain)
-    return Result(result, result != text, adopted, tuple(notes), _served_after(after, want, original))
+    return Result(result, result != text, adopted, tuple(notes), served(after, want, original))
 
 
 def _services(corefile: Corefile, want: Edit, *, strict: bool = True) -> list[Service]:
@@ -146,12 +154,13 @@ def how_served(
     }
 
 
-def _served_after(corefile: Corefile, want: Edit, original: str | None) -> Served | None:
-    """How the zone is served where the cluster domain is, or else on any other port."""
+def served(corefile: Corefile, want: Edit, original: str | None = None) -> Served | None:
+    """How the zone is served where the cluster domain is, or else on any other port; None where it is not."""
+    want = checked(want)
     for service in _services(corefile, want, strict=False):
         mine = ours(corefile, service, want.zone, original)
         return Served(want.zone, service.mode, service.placement, service.line, mine)
-    return next((served for served in multicluster_zones(corefile, original) if served.zone == want.zone), None)
+    return next((one for one in multicluster_zones(corefile, original) if one.zone == want.zone), None)
 
 
 def _where(corefile: Corefile, want: Edit) -> list[Listener]:

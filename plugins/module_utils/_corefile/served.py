@@ -28,7 +28,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser im
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.service import Service, multicluster_option, services_of, zones_in
 
-__all__ = ["Served", "multicluster_zones", "ours"]
+__all__ = ["Served", "multicluster_zones", "ours", "unmarked_services"]
 
 
 class Served(t.NamedTuple):
@@ -84,6 +84,12 @@ def ours(corefile: Corefile, service: Service, zone: str, original: str | None =
     if service.placement == "inline":
         return known and _inline(directive, service.mode, zone)
     return _separate(service.block, zone, known)
+
+
+def unmarked_services(corefile: Corefile, zone: str, original: str | None = None) -> list[Service]:
+    """The services of a zone that are ours, on whatever port, in a Corefile where it has no marks."""
+    services = (one for block in corefile.blocks for directive in block.directives for one in services_of(directive, block, normal(zone)))
+    return [service for service in services if ours(corefile, service, zone, original)]
 
 
 def _serves(text: str, zone: str) -> bool:
