@@ -201,7 +201,7 @@ def test_coredns_reads_how_to_reach_the_api_server(oracle: Oracle) -> None:
     (case,) = [case for case in CASES if case.name == "external-endpoint"]
     _before, after = _before_and_after(oracle, case, "separate")
     words = " ".join(after[0][1]["kubernetes"])
-    assert "endpoint https://192.0.2.10:6443 tls /etc/coredns/client.crt /etc/coredns/client.key /etc/coredns/ca.crt" in words
+    assert "endpoint https://192.0.2.10:6443 tls client.crt client.key ca.crt" in words
     (case,) = [case for case in CASES if case.name == "nodelocal-options"]
     _before, after = _before_and_after(oracle, case, "separate")
     assert after[0][1]["forward"] == ["forward", ".", "10.96.77.7", "{", "force_tcp", "max_concurrent", "1000", "}"]
