@@ -14,7 +14,8 @@ description:
   - The Corefile is parsed as CoreDNS parses it. What this module did not put there stays byte for byte as it is, comments, tabs, line
     ends and a missing one at the end of the file included. O(state=absent) after O(state=present) gives back the original.
   - What it puts there stands between two comments, C(# clusterset.dns:) C(begin) and C(end) with the zone. These lines
-    belong to the module. It rewrites them when the settings change, and what is added between them by hand is lost.
+    belong to the module. It rewrites them when the settings change, and what is added between them by hand is lost. Where the comments
+    are lost, the lines are still known by what they say, see O(adopt).
   - What cannot be edited safely is refused with line and reason, and nothing is written.
   - CoreDNS takes a Corefile that it cannot load only when it is started the next time. This module proves that a Corefile is read as
     intended, not that a certain CoreDNS accepts it.
@@ -60,6 +61,14 @@ options:
     description:
       - V(separate) gives the zone a server block of its own, at the beginning of the file, on the ports (and C(bind) addresses)
         on which CoreDNS serves O(cluster_domain). That domain's answers and readiness then do not depend on ServiceImports.
+      - The zone's own block takes over from that of O(cluster_domain) the plugins C(acl), C(any), C(bind), C(bufsize), C(cancel),
+        C(errors), C(log), C(metadata), C(minimal), C(multisocket), C(nsid) and C(tsig), unless they name other zones. From the plugin
+        C(kubernetes) it takes C(endpoint), C(tls), C(kubeconfig), C(startup_timeout), C(apiserver_qps), C(apiserver_burst),
+        C(apiserver_max_inflight), C(namespaces), C(noendpoints) and C(endpoint_pod_names); the plugin C(multicluster) has
+        C(kubeconfig) and C(noendpoints) alone. With O(mode=forward), where O(cluster_domain) is forwarded too, as in NodeLocal DNSCache, it
+        takes over how, such as C(force_tcp).
+      - Where other plugins and options may make a difference, RV(notes) name them, and say what C(namespaces), C(labels) and the like
+        mean for ServiceImports.
       - V(inline) puts the zone into the server block that serves O(cluster_domain). With O(mode=forward) that takes CoreDNS 1.10 or
         newer if the block has another C(forward).
     type: str
@@ -115,7 +124,10 @@ options:
     default: false
   adopt:
     description:
-      - What to do where the zone is already served by lines that were made by hand, or whose comments were lost.
+      - What to do where the zone is already served by lines that were made by hand.
+      - Lines of this module are known without their comments, which are lost where something parses the Corefile and writes it anew, if they
+        are word for word what it writes. In the block of another zone, or with O(mode=forward), anybody would write the same; these are
+        known only if the ConfigMap's annotation says that the zone was not served before.
       - With V(false), O(state=present) leaves them as they are if they are of the same O(mode), and refuses otherwise. O(state=absent)
         leaves them.
       - With V(true), O(state=present) replaces them by lines of its own. O(state=absent) removes them.
@@ -216,6 +228,14 @@ served_before:
   returned: success
   type: str
   sample: builtin
+served_after:
+  description:
+    - How the zone is served now, or would be in check mode, as in RV(served_before).
+    - If it is not V(none) after O(state=absent), CoreDNS still serves the zone, and needs what it needs for that. RV(notes) say by which
+      line.
+  returned: success
+  type: str
+  sample: builtin
 adopted:
   description: Whether the zone is served by lines that were not made by this module and were left as they are.
   returned: success
@@ -252,13 +272,18 @@ line:
   returned: failure
   type: int
   sample: 12
+needs:
+  description: The option, O(imports) or O(env), that has to be set for the Corefile to be edited, if that is what is missing.
+  returned: failure
+  type: str
+  sample: imports
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit, Result, edit, how_served
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.marks import marked_zones
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.change import change
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import (
     CorefileError,
     parse,
@@ -313,43 +338,28 @@ def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
     found = place.read()
     if found is None and want.state == "present" and not params["create"]:
         raise PlaceError(f"{place.label} does not exist. Say where the Corefile is, or set create to make it.")
-    before = parse(found or "", **seen)
-    if params["restore"] is None:
-        result = edit(before.text, want, **seen)
-        unexpected = params["proven"] is not None and result.text != params["proven"]
-    else:
-        result = Result(params["restore"], changed=params["restore"] != before.text, adopted=False, notes=())
-        unexpected = result.changed and before.text != params["proven"]
-    if unexpected:
-        raise PlaceError(f"{place.label} was changed by someone else meanwhile; nothing was written. Run this again.")
-    after = parse(result.text, **seen)
-    first = bool(marked_zones(after)) and not marked_zones(before)
-    last = bool(marked_zones(before)) and not marked_zones(after)
-    if last and not params["adopt"] and params["restore"] is None and (original := place.original()) is not None:
-        result = result._replace(text=original)
-        after = parse(original, **seen)
-    served = how_served(before, want.zone, cluster_domain=want.cluster_domain)
+    done = change(found, place.record(), want, label=place.label, proven=params["proven"], restore=params["restore"], **seen)
+    after = parse(done.text, **seen)
     answer = {
-        "changed": result.changed,
+        "changed": done.changed,
         "before": found,
-        "served_before": served and served["mode"],
-        "corefile": None if found is None and not result.changed else result.text,
-        "adopted": result.adopted,
-        "restored": place.restored(result.text) if last else None,
+        "served_before": done.served_before and done.served_before.mode,
+        "served_after": done.served_after and done.served_after.mode,
+        "corefile": None if found is None and not done.changed else done.text,
+        "adopted": done.adopted,
+        "restored": done.restored,
         "plugins": sorted({name for block in plugins_used(after) for name in block["plugins"]}),
         "reload_sha512": reload_hash(after),
-        "notes": [*result.notes],
+        "notes": [*done.notes],
     }
-    if last and answer["restored"] is False:
-        answer["notes"].append(f"{place.label} was changed by others since the first zone was added; their changes are kept.")
-    if result.changed:
-        place.write(result.text, first=first, last=last, dry_run=module.check_mode)
+    if done.changed:
+        place.write(done.text, first=done.first, last=done.last, dry_run=module.check_mode)
     if module._diff:
         answer["diff"] = {
             "before_header": place.label,
             "after_header": place.label,
-            "before": before.text,
-            "after": result.text,
+            "before": found or "",
+            "after": done.text,
         }
     return answer
 
@@ -361,7 +371,7 @@ def main() -> None:
         try:
             module.exit_json(**run(module, place))
         except CorefileError as error:
-            module.fail_json(msg=f"{place.label}: {error}", line=error.line)
+            module.fail_json(msg=f"{place.label}: {error}", line=error.line, needs=error.needs)
         except PlaceError as error:
             module.fail_json(msg=str(error))
         except ApiError as error:

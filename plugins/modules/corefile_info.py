@@ -157,7 +157,9 @@ served:
       type: int
       sample: 9
     ours:
-      description: Whether these lines belong to M(clusterset.dns.corefile).
+      description:
+        - Whether these lines belong to M(clusterset.dns.corefile). They do where its comments are around them, or where those are lost and
+          the lines are what it writes.
       type: bool
       sample: true
     plugins:
@@ -165,6 +167,35 @@ served:
       type: list
       elements: str
       sample: [errors, header, kubernetes]
+multicluster:
+  description:
+    - Every zone that the Corefile serves for multicluster, on whatever port. That is with the plugins C(kubernetes) (option C(multicluster))
+      and C(multicluster), and where M(clusterset.dns.corefile) has it forwarded.
+    - What RV(imports) bring is not in it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    zone:
+      description: The zone in lower case, without a final dot.
+      type: str
+      sample: clusterset.local
+    mode:
+      description: V(builtin), V(plugin) or V(forward) as in M(clusterset.dns.corefile).
+      type: str
+      sample: builtin
+    placement:
+      description: V(separate) or V(inline).
+      type: str
+      sample: separate
+    line:
+      description: Where.
+      type: int
+      sample: 9
+    ours:
+      description: Whether these lines belong to M(clusterset.dns.corefile), as in RV(served).
+      type: bool
+      sample: true
 reload_sha512:
   description:
     - The hash that CoreDNS's plugin C(reload) logs for this Corefile and reports in C(coredns_reload_version_info) after it has reloaded.
@@ -185,6 +216,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model imp
     zones_served,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import PLACE_ARG_SPEC, PlaceError, place_of
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
 
 
@@ -194,8 +226,9 @@ def main() -> None:
     place = place_of(module)
     try:
         text = place.read()
+        original = place.record().get("text")
         corefile = parse(text or "", imports=params["imports"], env=params["env"])
-        served = how_served(corefile, params["zone"], cluster_domain=params["cluster_domain"]) if params["zone"] else None
+        served = how_served(corefile, params["zone"], cluster_domain=params["cluster_domain"], original=original) if params["zone"] else None
     except CorefileError as error:
         module.fail_json(msg=f"{place.label}: {error}", line=error.line)
     except (PlaceError, ApiError) as error:
@@ -208,6 +241,7 @@ def main() -> None:
         plugins=sorted({name for block in plugins_used(corefile) for name in block["plugins"]}),
         imports=[{"pattern": unseen.pattern, "line": unseen.line, "level": unseen.level} for unseen in corefile.unseen],
         served=served,
+        multicluster=[one._asdict() for one in multicluster_zones(corefile, original)],
         reload_sha512=reload_hash(corefile),
     )
 

@@ -10,13 +10,16 @@ more word, or a pair of braces, on the line of the ``kubernetes`` plugin. An edi
 it was before us; ``present`` then adds what is wanted now. So absent undoes present, a second present finds what it would
 write, and a change of settings touches our lines alone. Before a text is handed out, it is parsed again, and everything in
 it that is not ours must read as before.
+
+Lines of ours whose marks were lost are known by what they say (:mod:`_corefile.served`), and are treated as if they were still marked.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.lexer import BOM, Token
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.carry import carried, kubernetes_notes, reach
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.lexer import BOM, Token, lex
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.marks import (
     Region,
     cut,
@@ -34,40 +37,56 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser im
     CorefileError,
     Directive,
     Import,
+    breaks,
     normal,
     parse,
     zones_of,
 )
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import Served, multicluster_zones, ours, unmarked_services
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.service import Listener, Service, listeners, services
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import Edit, checked
 
-__all__ = ["Edit", "Result", "edit", "how_served"]
+__all__ = ["Edit", "Result", "edit", "how_served", "served"]
 
 _INDENT = "    "
 
 
 class Result(t.NamedTuple):
-    """``adopted``: the zone is served by text that was made by hand and left as it is. ``notes`` are sentences for the user."""
+    """``adopted``: the zone is served by text that was made by hand and left as it is. ``notes`` are sentences for the user.
+    ``served_after``: how the zone is served now, by which line; None where it is not.
+    """
 
     text: str
     changed: bool
     adopted: bool
     notes: tuple[str, ...]
+    served_after: Served | None = None
 
 
-def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, env: t.Mapping[str, str] | None = None) -> Result:
-    """Bring a Corefile to what is wanted; ``imports`` and ``env`` as for :func:`_corefile.parse`.
+def edit(
+    text: str,
+    want: Edit,
+    *,
+    imports: t.Mapping[str, str] | None = None,
+    env: t.Mapping[str, str] | None = None,
+    original: str | None = None,
+) -> Result:
+    """Bring a Corefile to what is wanted; ``imports`` and ``env`` as for :func:`_corefile.parse`, ``original`` as for :func:`_corefile.served.ours`.
 
     :raises CorefileError: the settings or the Corefile do not allow it. Nothing is returned half done.
     """
     want = checked(want)
     before = parse(text, imports=imports, env=env)
-    ours = regions(before, want.zone)
-    base, place = without(before, ours)
+    marked = regions(before, want.zone)
+    base, place = without(before, marked)
     plain = before
-    if ours:
+    unmarked = [] if marked else unmarked_services(before, want.zone, original)
+    if marked:
         plain = parse(base, imports=imports, env=env)
-        same(before, ours, plain)
+        same(before, marked, plain)
+    elif unmarked:
+        plain = _take_away(before, unmarked, want, imports, env)
+        place = line_start(text, unmarked[0].block.keys[0].token.start) if unmarked[0].placement == "separate" else None
 
     notes: list[str] = []
     adopted = False
@@ -77,14 +96,18 @@ def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, e
             plain = _take_away(plain, left, want, imports, env)
         elif left:
             adopted = bool(left[0].mode)
-            notes.append(f"{want.zone} is still served by lines that were not put there by this module (line {left[0].line}).")
+            notes.append(
+                f"{want.zone} is still served by {_by(left[0])} (line {left[0].line}), which this module did not put there, or cannot tell any"
+                " more that it did. Set adopt to remove it."
+            )
         result = plain.text
     else:
         _check_readable(plain, want)
         found = _services(plain, want)
-        if found and ours:
+        if found and plain is not before:
+            line = marked[0].line if marked else unmarked[0].line
             raise CorefileError(
-                f"{want.zone} is served twice, by lines of this module (line {ours[0].line}) and by others here. Remove one of them.",
+                f"{want.zone} is served twice, by lines of this module (line {line}) and by others here. Remove one of them.",
                 found[0].line,
             )
         if found and not want.adopt:
@@ -96,9 +119,13 @@ def edit(text: str, want: Edit, *, imports: t.Mapping[str, str] | None = None, e
             if found:
                 plain = _take_away(plain, found, want, imports, env)
             result = _with(plain, want, place, notes)
+        if unmarked and _words(result) == _words(text):
+            result, plain = text, before
+            line = unmarked[0].line
+            notes.append(f"The comments around the lines for {want.zone} (line {line}) are lost. The lines are right, and stay as they are.")
     after = parse(result, imports=imports, env=env)
     same(after, regions(after, want.zone), plain)
-    return Result(result, result != text, adopted, tuple(notes))
+    return Result(result, result != text, adopted, tuple(notes), served(after, want, original))
 
 
 def _services(corefile: Corefile, want: Edit, *, strict: bool = True) -> list[Service]:
@@ -107,26 +134,33 @@ def _services(corefile: Corefile, want: Edit, *, strict: bool = True) -> list[Se
     return [service for service in found if service.mode == "plugin"] if want.zone == want.cluster_domain else found
 
 
-def how_served(corefile: Corefile, zone: str, *, cluster_domain: str = "cluster.local") -> dict[str, t.Any] | None:
+def how_served(
+    corefile: Corefile, zone: str, *, cluster_domain: str = "cluster.local", original: str | None = None
+) -> dict[str, t.Any] | None:
     """How a zone is served: ``mode`` ('' for what is not a multicluster service), ``placement``, ``line``, ``ours``, and the block's
-    ``plugins``; None if it is not.
+    ``plugins``; None if it is not. ``original`` as for :func:`_corefile.served.ours`.
     """
     want = checked(Edit(zone=zone, state="absent", cluster_domain=cluster_domain))
     found = services(corefile, want.zone, _where(corefile, want), strict=False)
     if not found:
         return None
     service = found[0]
-    if service.directive:
-        heads = [service.directive.tokens[0], *(line[0] for line in service.directive.options if line[0].text == "multicluster")]
-    else:
-        heads = [service.block.keys[0].token]
     return {
         "mode": service.mode,
         "placement": service.placement,
         "line": service.line,
-        "ours": any(region.holds(head) for region in regions(corefile, want.zone) for head in heads),
+        "ours": ours(corefile, service, want.zone, original),
         "plugins": sorted({directive.name for directive in service.block.directives}),
     }
+
+
+def served(corefile: Corefile, want: Edit, original: str | None = None) -> Served | None:
+    """How the zone is served where the cluster domain is, or else on any other port; None where it is not."""
+    want = checked(want)
+    for service in _services(corefile, want, strict=False):
+        mine = ours(corefile, service, want.zone, original)
+        return Served(want.zone, service.mode, service.placement, service.line, mine)
+    return next((one for one in multicluster_zones(corefile, original) if one.zone == want.zone), None)
 
 
 def _where(corefile: Corefile, want: Edit) -> list[Listener]:
@@ -142,7 +176,9 @@ def _check_readable(corefile: Corefile, want: Edit) -> None:
         for key in block.keys:
             if key.unknown:
                 raise CorefileError(
-                    f"the zone {key.token.text} of this server block comes from CoreDNS's environment; say in env what it is.", block.line
+                    f"the zone {key.token.text} of this server block comes from CoreDNS's environment; say in env what it is.",
+                    block.line,
+                    "env",
                 )
             if not key.zones or any(sign in key.token.text for sign in "{}"):
                 raise CorefileError(f"{key.token.text} stands where the zone of a server block should, and is none.", block.line)
@@ -152,6 +188,7 @@ def _check_readable(corefile: Corefile, want: Edit) -> None:
                 f"import {unseen.pattern} may bring a server block for {want.zone} that cannot be seen from here."
                 " Give the imported files in imports ({} if there are none), or write the zone into one of those files instead.",
                 unseen.line,
+                "imports",
             )
 
 
@@ -163,12 +200,9 @@ def _unseen(corefile: Corefile, blocks: list[Block]) -> list[Import]:
 
 def _check_adoptable(service: Service, want: Edit) -> None:
     if not service.mode:
-        if service.directive is None:
-            names = ", ".join(sorted({directive.name for directive in service.block.directives})) or "no plugin"
-            by = f"a server block of its own with {names}"
-        else:
-            by = f"the plugin {service.directive.name}" + (" as a plain zone" if service.directive.name == "kubernetes" else "")
-        raise CorefileError(f"{want.zone} is already served by {by}, which is not for multicluster Services. Remove it.", service.line)
+        raise CorefileError(
+            f"{want.zone} is already served by {_by(service)}, which is not for multicluster Services. Remove it.", service.line
+        )
     if service.mode != want.mode:
         raise CorefileError(
             f"{want.zone} is already served in mode {service.mode} by lines that were made by hand. Set mode to {service.mode} to keep"
@@ -181,6 +215,19 @@ def _check_adoptable(service: Service, want: Edit) -> None:
             " them.",
             service.line,
         )
+
+
+def _by(service: Service) -> str:
+    if service.directive is None:
+        names = ", ".join(sorted({directive.name for directive in service.block.directives})) or "no plugin"
+        return f"a server block of its own with {names}"
+    return f"the plugin {service.directive.name}" + (" as a plain zone" if service.directive.name == "kubernetes" and not service.mode else "")
+
+
+def _words(text: str) -> list[tuple[str, bool]]:
+    """What CoreDNS reads, without comments and white space: each word with whether it begins a line."""
+    tokens = lex(text).tokens
+    return [(token.text, before is None or breaks(before, token)) for before, token in zip([None, *tokens], tokens, strict=False)]
 
 
 def _upstream(address: str) -> str:
@@ -285,7 +332,7 @@ def _whole_lines(text: str, first: Token, last: Token, want: Edit) -> tuple[int,
 def _with(corefile: Corefile, want: Edit, place: int | None, notes: list[str]) -> str:
     where = _where(corefile, want)
     if want.placement == "inline":
-        return _inline(corefile, want, where)
+        return _inline(corefile, want, where, notes)
     text = corefile.text
     asked = [block for listener in where for block in corefile.route(normal(want.zone), listener.port)]
     for unseen in _unseen(corefile, asked):
@@ -306,24 +353,31 @@ def _separate(corefile: Corefile, want: Edit, where: list[Listener], notes: list
     """The lines of the zone's own server block."""
     blocks = list({id(listener.block): listener.block for listener in where if listener.block}.values())
     inside = _binds(corefile, want, where)
+    taken = carried(corefile, want, where)
+    notes += taken.notes
     if want.errors:
-        inside.append("errors")
+        inside += taken.errors
+    inside += taken.plugins
     inside += _metrics(corefile, want, blocks, notes)
     if want.cache:
         inside.append(f"cache {want.cache}")
     if _wants_header(want):
         inside += _header()
     if want.mode == "forward":
-        inside.append(f"forward . {' '.join(want.forward_to)}")
+        inside += _with_options(f"forward . {' '.join(want.forward_to)}", taken.options)
     else:
         inside.append("loadbalance")
         if want.mode == "plugin":
-            inside.append(f"multicluster {want.zone}")
+            inside += _with_options(f"multicluster {want.zone}", taken.options)
         else:
-            options = [f"multicluster {want.zone}", *([] if want.ttl is None else [f"ttl {want.ttl}"])]
-            inside += [f"kubernetes {want.zone} {{", *(_INDENT + option for option in options), "}"]
+            ttl = [] if want.ttl is None else [f"ttl {want.ttl}"]
+            inside += _with_options(f"kubernetes {want.zone}", [f"multicluster {want.zone}", *taken.options, *ttl])
     keys = dict.fromkeys(want.zone + (f":{listener.written_port}" if listener.written_port else "") for listener in where)
     return [f"{' '.join(keys)} {{", *(_INDENT + line for line in inside), "}"]
+
+
+def _with_options(line: str, options: list[str]) -> list[str]:
+    return [f"{line} {{", *(_INDENT + option for option in options), "}"] if options else [line]
 
 
 def _binds(corefile: Corefile, want: Edit, where: list[Listener]) -> list[str]:
@@ -378,7 +432,7 @@ def _metrics(corefile: Corefile, want: Edit, blocks: list[Block], notes: list[st
     return [_source(corefile, stanza)]
 
 
-def _inline(corefile: Corefile, want: Edit, where: list[Listener]) -> str:
+def _inline(corefile: Corefile, want: Edit, where: list[Listener], notes: list[str]) -> str:
     """The text with the zone in the server block of the cluster domain."""
     block, kubernetes = where[0].block, where[0].kubernetes
     if block is None or kubernetes is None or any(listener.block is not block for listener in where):
@@ -398,7 +452,8 @@ def _inline(corefile: Corefile, want: Edit, where: list[Listener]) -> str:
     indent = text[start : first.start]
     if indent.strip():
         raise CorefileError("the kubernetes plugin does not stand at the beginning of a line; use placement separate.", first.line)
-    stanza = _inline_stanza(want, block)
+    notes += kubernetes_notes(kubernetes, want) if want.mode != "forward" else []
+    stanza = _inline_stanza(corefile, want, block, kubernetes)
     inserts = [(start, marked_lines(want.zone, stanza, indent=indent, eol=_eol(text)))] if stanza else []
     if want.mode == "builtin":
         inserts += _inline_option(corefile, want, kubernetes, indent)
@@ -407,7 +462,7 @@ def _inline(corefile: Corefile, want: Edit, where: list[Listener]) -> str:
     return text
 
 
-def _inline_stanza(want: Edit, block: Block) -> list[str]:
+def _inline_stanza(corefile: Corefile, want: Edit, block: Block, kubernetes: Directive) -> list[str]:
     """The lines to put before the kubernetes plugin. (Where they stand is for people: CoreDNS has an order of its own.)"""
     lines = []
     if want.header:
@@ -424,7 +479,8 @@ def _inline_stanza(want: Edit, block: Block) -> list[str]:
         for stanza in block.named("multicluster"):
             # the plugin reads the first stanza of a block and ignores the others
             raise CorefileError("this server block has the plugin multicluster already; use placement separate.", stanza.line)
-        lines += [f"multicluster {want.zone} {{", f"{_INDENT}fallthrough", "}"] if want.fallthrough else [f"multicluster {want.zone}"]
+        options = reach(corefile, kubernetes, want)
+        lines += _with_options(f"multicluster {want.zone}", [*options, *(["fallthrough"] if want.fallthrough else [])])
     elif want.mode == "forward":
         lines.append(f"forward {want.zone} {' '.join(want.forward_to)}")
     return lines

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-__all__ = ["BOM", "Comment", "Lexed", "Token", "lex"]
+__all__ = ["BOM", "SPACE", "Comment", "Lexed", "Token", "lex"]
 
 BOM = "\ufeff"
 # Go's unicode.IsSpace, which is not Python's str.isspace (that one counts U+001C to U+001F as well).

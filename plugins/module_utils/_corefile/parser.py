@@ -48,13 +48,14 @@ _LONGEST_WORD = 1_000_000
 
 class CorefileError(ValueError):
     """Why a Corefile cannot be read or edited, as a sentence; ``line`` counts from 1, None where no line is to
-    blame.
+    blame. ``needs`` is the argument of :func:`parse`, ``imports`` or ``env``, that has to be given to go on, if that is it.
     """
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+    def __init__(self, message: str, line: int | None = None, needs: str | None = None) -> None:
         super().__init__(f"line {line}: {message}" if line else message)
         self.message = message
         self.line = line
+        self.needs = needs
 
 
 @dataclasses.dataclass(slots=True, eq=False)

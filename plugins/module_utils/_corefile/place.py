@@ -5,6 +5,8 @@
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
 """Where a Corefile is kept: a key of a ConfigMap, or a file. Both are read and written the same way.
 
+What is to be written to a ConfigMap is computed (:func:`write_of`) apart from being sent, and so is what its record says.
+
 The ConfigMap carries an annotation with each key's text as it was before the first change, so that any machine can give it back when
 the last zone is taken out again, or say that it did not come back byte for byte because someone else changed it since.
 """
@@ -22,9 +24,22 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-__all__ = ["ANNOTATION", "PLACE_ARG_SPEC", "ConfigMap", "File", "PlaceError", "original_of", "place_of", "recorded_in", "write_of"]
-
 Object = t.Mapping[str, t.Any]
+
+__all__ = [
+    "ANNOTATION",
+    "PLACE_ARG_SPEC",
+    "ConfigMap",
+    "File",
+    "PlaceError",
+    "Write",
+    "came_back",
+    "original_of",
+    "place_of",
+    "recorded",
+    "text_of",
+    "write_of",
+]
 
 PLACE_ARG_SPEC = {
     "path": {"type": "path"},
@@ -94,13 +109,79 @@ class File:
         except OSError as error:
             raise PlaceError(f"{self.path} cannot be written: {error.strerror}.") from None
 
-    def restored(self, text: str) -> bool | None:
+    def record(self) -> dict[str, str]:
         """A file keeps no record of what it was."""
-        return None
+        return {}
 
-    def original(self) -> str | None:
-        """A file keeps no record of what it was."""
-        return None
+
+class Write(t.NamedTuple):
+    """A request that changes a ConfigMap: ``verb`` is ``create``, ``patch`` or ``delete``; a delete has no body."""
+
+    verb: str
+    body: dict[str, t.Any] | None = None
+
+
+def text_of(config_map: Object | None, key: str) -> str | None:
+    """The text of a key; None where there is no such ConfigMap or key."""
+    return ((config_map or {}).get("data") or {}).get(key)
+
+
+def recorded(annotations: t.Mapping[str, str] | None, key: str) -> dict[str, str]:
+    """What a ConfigMap's annotations keep of a key's text before the first change, see :data:`ANNOTATION`; empty where they do not."""
+    return _originals(annotations).get(key, {})
+
+
+def came_back(record: t.Mapping[str, str], text: str) -> bool | None:
+    """Whether ``text`` is what was there before the first change; None where that was not recorded."""
+    return record["sha512"] in ((_sha512(text), "") if text == "" else (_sha512(text),)) if record else None
+
+
+def original_of(record: t.Mapping[str, str], text: str | None) -> str | None:
+    """What was there before the first change, if nobody else changed ``text`` since; None otherwise, or where that was not recorded."""
+    original = record.get("text")
+    unchanged = text is not None and record.get("ours") == _sha512(text)
+    return original if unchanged and original is not None and record["sha512"] in (_sha512(original), "") else None
+
+
+def write_of(config_map: Object | None, name: str, key: str, text: str, *, first: bool, last: bool) -> Write:
+    """What has to be sent so that a ConfigMap's key has a text.
+
+    :arg config_map: the object as it was read, None where there is none. A patch is refused (409) if it changed since.
+    :arg first: nothing of ours was there before, so what was is recorded.
+    :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
+    :raises PlaceError: the ConfigMap cannot be changed.
+    """
+    if config_map is None:
+        annotations = {ANNOTATION: json.dumps({key: _record(None, text)})}
+        metadata = {"name": name, "labels": _LABELS, "annotations": annotations}
+        return Write("create", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: text}})
+    if config_map.get("immutable"):
+        raise PlaceError(
+            "the ConfigMap is immutable. Delete it and create it again without `immutable: true`, or have CoreDNS use another one."
+        )
+    metadata = config_map["metadata"]
+    annotations = metadata.get("annotations") or {}
+    originals = _originals(annotations)
+    before = text_of(config_map, key)
+    value: str | None = text
+    if first:
+        originals[key] = _record(before, text)
+    elif key in originals:
+        known = originals[key].pop("ours", None)
+        if before is not None and known == _sha512(before):
+            originals[key]["ours"] = _sha512(text)
+    if last and originals.pop(key, {}).get("sha512") == "" and not text:
+        value = None
+    if value is None and set(config_map.get("data") or {}) == {key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
+        return Write("delete")
+    record = _fitting(originals, annotations) if originals else None
+    return Write(
+        "patch",
+        {
+            "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {ANNOTATION: record}},
+            "data": {key: value},
+        },
+    )
 
 
 class ConfigMap:
@@ -118,85 +199,24 @@ class ConfigMap:
     def read(self) -> str | None:
         """The text; None where there is no such ConfigMap or key."""
         self._found = self.cluster.get(self._path, missing_ok=True)
-        return (self._found.get("data") or {}).get(self.key) if self._found else None
+        return text_of(self._found, self.key)
 
-    def restored(self, text: str) -> bool | None:
-        """Whether ``text`` is what was there before the first change; None where that was not recorded."""
-        recorded = recorded_in(self._found).get(self.key)
-        return None if recorded is None else recorded["sha512"] in ((_sha512(text), "") if text == "" else (_sha512(text),))
-
-    def original(self) -> str | None:
-        """What was there before the first change, see :func:`original_of`."""
-        return original_of(self._found, self.key)
+    def record(self) -> dict[str, str]:
+        """What is kept of the text before the first change."""
+        return recorded((self._found or {}).get("metadata", {}).get("annotations"), self.key)
 
     def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
-        """Write the key, see :func:`write_of`."""
+        """Write the key; ``first`` and ``last`` as for :func:`write_of`."""
         try:
-            verb, body = write_of(self._found, self.name, self.key, text, first=first, last=last)
+            write = write_of(self._found, self.name, self.key, text, first=first, last=last)
         except PlaceError as error:
             raise PlaceError(f"{self.label}: {error}") from None
-        if verb == "create":
-            self.cluster.create(self._collection, t.cast("dict[str, t.Any]", body), dry_run=dry_run)
-        elif verb == "delete":
-            self.cluster.delete(self._path, dry_run=dry_run)
+        if write.verb == "create":
+            self.cluster.create(self._collection, write.body or {}, dry_run=dry_run)
+        elif write.verb == "patch":
+            self.cluster.patch(self._path, write.body, dry_run=dry_run)
         else:
-            self.cluster.patch(self._path, body, dry_run=dry_run)
-
-
-def recorded_in(found: Object | None) -> dict[str, dict[str, str]]:
-    """What a ConfigMap's annotation keeps, by key; empty where it is not there or was spoilt."""
-    annotations = (found or {}).get("metadata", {}).get("annotations") or {}
-    try:
-        recorded = json.loads(annotations.get(ANNOTATION, "{}"))
-    except ValueError:
-        return {}
-    pairs = recorded.items() if isinstance(recorded, dict) else ()
-    return {key: one for key, one in pairs if isinstance(one, dict) and isinstance(one.get("sha512"), str)}
-
-
-def original_of(found: Object | None, key: str) -> str | None:
-    """What was there before the first change, if nobody else changed it since; None otherwise, or where that was not recorded."""
-    recorded = recorded_in(found).get(key, {})
-    now = ((found or {}).get("data") or {}).get(key)
-    text = recorded.get("text")
-    unchanged = now is not None and recorded.get("ours") == _sha512(now)
-    return text if unchanged and text is not None and recorded["sha512"] in (_sha512(text), "") else None
-
-
-def write_of(
-    found: Object | None, name: str, key: str, text: str, *, first: bool, last: bool
-) -> tuple[str, dict[str, t.Any] | None]:
-    """The write that gives a key of a ConfigMap a text: ``create`` with the object, ``patch`` with a merge patch, or ``delete``.
-
-    :arg found: the ConfigMap as it was read, None where there is none. The API server refuses the patch (409) if it has changed since.
-    :arg first: nothing of ours was there before, so what was is recorded.
-    :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
-    :raises PlaceError: it cannot be written.
-    """
-    if found is None:
-        record = json.dumps({key: _record(None, text)})
-        metadata = {"name": name, "labels": _LABELS, "annotations": {ANNOTATION: record}}
-        return "create", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: text}}
-    if found.get("immutable"):
-        raise PlaceError("the ConfigMap is immutable. Delete it and create it again without `immutable: true`, or have CoreDNS use another one.")
-    originals, data, metadata = recorded_in(found), found.get("data") or {}, found["metadata"]
-    now = data.get(key)
-    value: str | None = text
-    if first:
-        originals[key] = _record(now, text)
-    elif key in originals:
-        known = originals[key].pop("ours", None)
-        if now is not None and known == _sha512(now):
-            originals[key]["ours"] = _sha512(text)
-    if last and originals.pop(key, {}).get("sha512") == "" and not text:
-        value = None
-    if value is None and set(data) == {key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
-        return "delete", None
-    record = _fitting(originals, metadata.get("annotations") or {}) if originals else None
-    return "patch", {
-        "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {ANNOTATION: record}},
-        "data": {key: value},
-    }
+            self.cluster.delete(self._path, dry_run=dry_run)
 
 
 def place_of(module: AnsibleModule) -> File | ConfigMap:
@@ -207,11 +227,20 @@ def place_of(module: AnsibleModule) -> File | ConfigMap:
     return ConfigMap(Cluster.from_module(module), params["namespace"], params["name"], params["key"])
 
 
+def _originals(annotations: t.Mapping[str, str] | None) -> dict[str, dict[str, str]]:
+    try:
+        found = json.loads((annotations or {}).get(ANNOTATION, "{}"))
+    except ValueError:
+        return {}
+    records = found.items() if isinstance(found, dict) else ()
+    return {key: one for key, one in records if isinstance(one, dict) and isinstance(one.get("sha512"), str)}
+
+
 def _record(original: str | None, ours: str) -> dict[str, str]:
     return {"sha512": "" if original is None else _sha512(original), "text": original or "", "ours": _sha512(ours)}
 
 
-def _fitting(originals: dict[str, dict[str, str]], annotations: dict[str, str]) -> str:
+def _fitting(originals: dict[str, dict[str, str]], annotations: t.Mapping[str, str]) -> str:
     """The record as JSON; without the texts where an object's annotations have no room for them."""
     record = json.dumps(originals, sort_keys=True)
     others = sum(len(f"{key}{value}".encode()) for key, value in annotations.items() if key != ANNOTATION)

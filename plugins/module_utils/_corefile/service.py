@@ -20,7 +20,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser im
     zones_of,
 )
 
-__all__ = ["Listener", "Service", "listeners", "services"]
+__all__ = ["Listener", "Service", "listeners", "multicluster_option", "services", "services_of", "zones_in"]
 
 # Plugins whose arguments may name the zone without answering for it.
 _HARMLESS = frozenset(
@@ -81,7 +81,7 @@ def listeners(corefile: Corefile, cluster_domain: str, only: int | None = None) 
                 (key for key in block.keys if key.scheme == "dns" and key.port == port),
                 key=lambda key: max((len(zone) for zone in key.zones if covers(zone, domain)), default=0),
             )
-            stanza = next((d for d in block.named("kubernetes") if any(covers(z, domain) for z in _zones(d, block))), None)
+            stanza = next((d for d in block.named("kubernetes") if any(covers(z, domain) for z in zones_in(d, block))), None)
             found.append(Listener(port, key.written_port, block, stanza))
     found = [listener for listener in found if listener.kubernetes] or found
     if only is not None:
@@ -90,11 +90,24 @@ def listeners(corefile: Corefile, cluster_domain: str, only: int | None = None) 
     return found or [Listener(DEFAULT_PORT, DEFAULT_PORT, None, None)]
 
 
-def _zones(directive: Directive, block: Block) -> list[str]:
+def zones_in(directive: Directive, block: Block) -> list[str]:
     """The zones of a stanza: its arguments, or those of the server block (OriginsFromArgsOrServerBlock)."""
     if directive.args:
         return [zone for token in directive.args for zone in zones_of(token.text)]
     return [zone for key in block.keys for zone in key.zones]
+
+
+def multicluster_option(kubernetes: Directive) -> list[str]:
+    """The zones of the option multicluster; the last such line counts, as in plugin/kubernetes/setup.go."""
+    served = [[z for token in option[1:] for z in zones_of(token.text)] for option in kubernetes.options if option[0].text == "multicluster"]
+    return served[-1] if served else []
+
+
+def services_of(directive: Directive, block: Block, zone: str) -> list[Service]:
+    """What a stanza does for a zone (normal), on whatever port; empty where it is nothing."""
+    own = any(zone in key.zones for key in block.keys)
+    service = _service(directive, block, zone, own)
+    return [service] if service else []
 
 
 def services(corefile: Corefile, name: str, where: list[Listener], *, strict: bool = True) -> list[Service]:
@@ -124,15 +137,11 @@ def services(corefile: Corefile, name: str, where: list[Listener], *, strict: bo
 def _service(directive: Directive, block: Block, zone: str, own: bool) -> Service | None:
     placement = "separate" if own else "inline"
     if directive.name == "kubernetes":
-        if zone not in _zones(directive, block):
+        if zone not in zones_in(directive, block):
             return None
-        # the last such line counts, as in plugin/kubernetes/setup.go
-        served = [
-            [z for token in option[1:] for z in zones_of(token.text)] for option in directive.options if option[0].text == "multicluster"
-        ]
-        return Service("builtin" if served and zone in served[-1] else "", placement, block, directive)
+        return Service("builtin" if zone in multicluster_option(directive) else "", placement, block, directive)
     if directive.name == "multicluster":
-        return Service("plugin", placement, block, directive) if zone in _zones(directive, block) else None
+        return Service("plugin", placement, block, directive) if zone in zones_in(directive, block) else None
     if directive.name == "forward":
         origin = zones_of(directive.args[0].text) if directive.args else []
         if origin == [zone] or (own and any(covers(z, zone) for z in origin)):

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.change import Change, change
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import parse, reload_hash
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import ANNOTATION
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import ANNOTATION, PlaceError, Write, text_of, write_of
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import recorded as recorded_in
 from ansible_collections.clusterset.dns.plugins.modules import corefile, corefile_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
@@ -369,3 +372,93 @@ def test_restore_leaves_what_someone_else_has_changed_since(api: ApiStandIn, run
     said = run(zone=ZONE, proven=first["corefile"], restore=TEXT, **api.auth)
     assert said["failed"]
     assert text_in(api) == "theirs"
+
+
+def without_comments(api: ApiStandIn, **annotations: str) -> None:
+    """Someone parses the Corefile and writes it anew, which keeps no comments; of the annotations those are left that are given."""
+    text = "".join(line for line in text_in(api).splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    api.put(PATH, {**api.objects[PATH], "data": {"Corefile": text}, "metadata": {**api.objects[PATH]["metadata"], "annotations": annotations}})
+
+
+def test_a_zone_whose_marks_and_record_are_lost_is_taken_out(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
+    run(**api.auth, zone=ZONE)
+    without_comments(api)
+    present = run(**api.auth, zone=ZONE)
+    assert (present["changed"], present["adopted"], present["served_after"]) == (False, False, "builtin")
+    assert "comments" in present["notes"][0]
+    absent = run(**api.auth, zone=ZONE, state="absent")
+    assert (absent["changed"], absent["served_before"], absent["served_after"], absent["restored"]) == (True, "builtin", None, None)
+    assert text_in(api) == TEXT
+
+
+def test_a_zone_whose_marks_are_lost_keeps_its_record(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
+    """What is recorded is the Corefile before us, not one with our lines in it; and it shows that an inline zone is ours."""
+    run(**api.auth, zone=ZONE, placement="inline")
+    without_comments(api, **api.objects[PATH]["metadata"]["annotations"])
+    assert run(**api.auth, zone=ZONE, placement="inline")["changed"] is False
+    assert run(corefile_info.main, **api.auth, zone=ZONE)["served"]["ours"] is True
+    again = run(**api.auth, zone=ZONE)
+    assert again["changed"] is True
+    assert recorded(api)["text"] == TEXT
+    absent = run(**api.auth, zone=ZONE, state="absent")
+    assert (absent["served_after"], absent["restored"]) == (None, False)
+    assert parse(text_in(api)).serial[0]["Keys"] == [".:53"]
+    assert ANNOTATION not in api.objects[PATH]["metadata"]["annotations"]
+
+
+def test_a_zone_that_is_still_served_is_said(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
+    theirs = f"{TEXT}\n{ZONE}:53 {{\n    kubernetes {ZONE} {{\n        multicluster {ZONE}\n    }}\n}}\n"
+    api.put(PATH, {**api.objects[PATH], "data": {"Corefile": theirs}})
+    absent = run(**api.auth, zone=ZONE, state="absent")
+    assert (absent["changed"], absent["adopted"], absent["served_after"]) == (False, True, "builtin")
+    assert "is still served by the plugin kubernetes (line 6)" in absent["notes"][0]
+    info = run(corefile_info.main, **api.auth)
+    assert info["multicluster"] == [{"zone": ZONE, "mode": "builtin", "placement": "separate", "line": 6, "ours": False}]
+    assert run(**api.auth, zone=ZONE, state="absent", adopt=True)["served_after"] is None
+
+
+def test_what_is_missing_is_named(run: t.Callable[..., dict[str, t.Any]], tmp_path: Path) -> None:
+    file = tmp_path / "Corefile"
+    file.write_text(TEXT + "\n{$STUB} {\n    whoami\n}\nimport custom/*.server\n")
+    assert run(path=str(file), zone=ZONE)["needs"] == "env"
+    assert run(path=str(file), zone=ZONE, env={"STUB": "a.example"})["needs"] == "imports"
+    file.write_text("}")
+    assert run(path=str(file), zone=ZONE)["needs"] is None
+
+
+def test_a_write_is_computed_apart_from_being_sent() -> None:
+    """The whole way as another module goes it, without a cluster: there, again, and back."""
+    config_map: dict[str, t.Any] = {"metadata": {"name": "coredns", "resourceVersion": "7", "annotations": {"theirs": "stays"}}, "data": {"Corefile": TEXT}}
+    want = Edit(zone=ZONE)
+
+    def step(want: Edit) -> tuple[Change, Write | None]:
+        text = text_of(config_map, "Corefile")
+        known = recorded_in(config_map["metadata"]["annotations"], "Corefile")
+        done = change(text, known, want, label="the Corefile of m1")
+        write = write_of(config_map, "coredns", "Corefile", done.text, first=done.first, last=done.last) if done.changed else None
+        if write and write.body:
+            config_map["data"] = write.body["data"]
+            for key, value in write.body["metadata"]["annotations"].items():
+                config_map["metadata"]["annotations"].pop(key, None)
+                config_map["metadata"]["annotations"] |= {} if value is None else {key: value}
+        return done, write
+
+    done, write = step(want)
+    assert (done.first, done.last, done.served_before, write and write.verb) == (True, False, None, "patch")
+    assert write
+    assert write.body
+    assert write.body["metadata"]["resourceVersion"] == "7"
+    assert recorded_in(config_map["metadata"]["annotations"], "Corefile")["text"] == TEXT
+    assert step(want)[1] is None
+    done, write = step(Edit(zone=ZONE, state="absent"))
+    assert (done.last, done.restored, done.served_after) == (True, True, None)
+    assert (config_map["data"], config_map["metadata"]["annotations"]) == ({"Corefile": TEXT}, {"theirs": "stays"})
+
+
+def test_writes_that_make_and_remove_a_configmap() -> None:
+    made = write_of(None, "coredns-custom", "clusterset.server", "x", first=True, last=False)
+    assert (made.verb, made.body and made.body["metadata"]["name"]) == ("create", "coredns-custom")
+    there = {**(made.body or {}), "metadata": {**(made.body or {})["metadata"], "resourceVersion": "1"}}
+    assert write_of(there, "coredns-custom", "clusterset.server", "", first=False, last=True) == Write("delete")
+    with pytest.raises(PlaceError, match="the ConfigMap is immutable"):
+        write_of({**there, "immutable": True}, "coredns-custom", "clusterset.server", "", first=False, last=True)

@@ -17,7 +17,9 @@ ZONE = "clusterset.local"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """``base`` is what removing the zone has to give; ``separate`` and ``inline`` are ``edited``, ``adopted`` or why it is refused."""
+    """``base`` is what removing the zone has to give; ``separate`` and ``inline`` are ``edited``, ``adopted`` or why it is refused, ``plugin``
+    is why it is refused in mode plugin alone.
+    """
 
     name: str
     about: str
@@ -27,6 +29,7 @@ class Case:
     inline: str
     options: dict[str, t.Any]
     seen: dict[str, t.Any]
+    plugin: str
 
     def edit(self, **options: t.Any) -> Edit:
         merged = {"zone": ZONE, **self.options, **options}
@@ -47,6 +50,7 @@ def _case(entry: dict[str, t.Any]) -> Case:
         entry["inline"],
         entry.get("options", {}),
         {key: entry[key] for key in ("imports", "env") if key in entry},
+        entry.get("plugin", ""),
     )
 
 

@@ -62,6 +62,11 @@ def test_present_twice_and_absent(case: Case, placement: str) -> None:
         if how == "no final newline" and base != text and case.text.startswith(case.base):
             base = case.base  # what is taken away was the end of the file
         want = case.edit(placement=placement, **({} if case.options.get("adopt") else MODES[mode]))
+        if case.plugin and want.mode == "plugin":
+            with pytest.raises(CorefileError) as refused:
+                edit(text, want, **case.seen)
+            assert str(refused.value) == case.plugin, said
+            continue
         present = edit(text, want, **case.seen)
         assert present.changed, said
 
@@ -79,7 +84,7 @@ def test_present_twice_and_absent(case: Case, placement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case.separate == case.inline == "edited" and not case.options], ids=lambda case: case.name
+    "case", [case for case in CASES if case.separate == case.inline == "edited" and not case.options and not case.plugin], ids=lambda case: case.name
 )
 def test_changing_the_settings_forgets_the_old_ones(case: Case) -> None:
     """Whatever was there before us, the text depends on the last settings alone."""

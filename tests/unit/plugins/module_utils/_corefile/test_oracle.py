@@ -181,6 +181,32 @@ def test_coredns_sees_more_words_in_one_block(oracle: Oracle, case: Case) -> Non
     assert sorted(set(added) - {"{", "}"}) == ["clusterset.local", "multicluster"]
 
 
+@pytest.mark.parametrize(
+    ("name", "plugins"),
+    [
+        ("acl-log", ["acl", "bufsize", "errors", "multisocket"]),
+        ("kubeadm-log-class", ["errors", "log", "prometheus"]),
+        ("import-acl-known", ["acl", "log"]),
+        ("nodelocal", ["bind", "errors", "prometheus"]),
+    ],
+)
+def test_coredns_reads_in_our_block_what_it_read_in_the_other(oracle: Oracle, name: str, plugins: list[str]) -> None:
+    (case,) = [case for case in CASES if case.name == name]
+    _before, after = _before_and_after(oracle, case, "separate")
+    (_ours, ours), (_theirs, theirs) = after[:2]
+    assert {plugin: ours[plugin] for plugin in plugins} == {plugin: theirs[plugin] for plugin in plugins}
+
+
+def test_coredns_reads_how_to_reach_the_api_server(oracle: Oracle) -> None:
+    (case,) = [case for case in CASES if case.name == "external-endpoint"]
+    _before, after = _before_and_after(oracle, case, "separate")
+    words = " ".join(after[0][1]["kubernetes"])
+    assert "endpoint https://192.0.2.10:6443 tls client.crt client.key ca.crt" in words
+    (case,) = [case for case in CASES if case.name == "nodelocal-options"]
+    _before, after = _before_and_after(oracle, case, "separate")
+    assert after[0][1]["forward"] == ["forward", ".", "10.96.77.7", "{", "force_tcp", "max_concurrent", "1000", "}"]
+
+
 def _before_and_after(oracle: Oracle, case: Case, placement: str) -> list[list[tuple[list[str], dict[str, list[str]]]]]:
     imports, env = case.seen.get("imports"), case.seen.get("env")
     result = edit(case.text, case.edit(placement=placement), **case.seen).text

@@ -23,7 +23,10 @@ def test_one_zone_has_one_form(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        *[(text, "is not a domain name") for text in ["", ".", "*.example", "a..b", "-a.example", "a-.example", "a_b.example", "a b", "a" * 64]],
+        *[
+            (text, "is not a domain name")
+            for text in ["", ".", "*.example", "a..b", "-a.example", "a-.example", "a_b.example", "a b", "a" * 64]
+        ],
         (".".join(["x" * 60] * 5), "is longer than 253 characters"),
         ("10.0.0.1", "is an address and not a domain name"),
     ],
@@ -50,6 +53,8 @@ def test_a_zone_stands_beside_the_cluster_domain(zone: str, cluster_domain: str,
     assert clash == Zone.parse(zone).clashes(Zone.parse(cluster_domain))
 
 
-@pytest.mark.parametrize(("zone", "reverse"), [("10.in-addr.arpa", True), ("ip6.arpa", True), ("xin-addr.arpa", False), ("clusterset.local", False)])
+@pytest.mark.parametrize(
+    ("zone", "reverse"), [("10.in-addr.arpa", True), ("ip6.arpa", True), ("xin-addr.arpa", False), ("clusterset.local", False)]
+)
 def test_reverse_zones(zone: str, reverse: bool) -> None:
     assert Zone.parse(zone).reverse is reverse
