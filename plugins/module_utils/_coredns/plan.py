@@ -41,10 +41,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps impo
     edited,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit, how_served
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import how_served
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import reload_hash
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, parse
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import ANNOTATION
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import Edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.zone import Zone
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import satisfied
@@ -231,8 +232,8 @@ class _Here:
         )
         self.candidate: Edited | None = None
         if facts.platform.place == "corefile":
-            self.candidate = edited(facts.text, self.edit, imports=facts.imports, env=facts.env)
-            self.notes += self.candidate.result.notes
+            self.candidate = edited(facts.config_map, _key(self.coredns), self.edit, imports=facts.imports, env=facts.env)
+            self.notes += self.candidate.change.notes
 
     @property
     def coredns(self) -> Workload:
@@ -318,7 +319,7 @@ class _Here:
     def change(self) -> list[Step]:
         candidate = t.cast("Edited", self.candidate)
         images = self.images()
-        edits = candidate.text != self.facts.text
+        edits = candidate.change.changed
         if self.want.eks_addon:
             return [] if not images else [RunImage(one, target, "End what a run that was killed has begun") for one, target in images]
         source = t.cast("t.Any", self.coredns.source)
@@ -336,7 +337,7 @@ class _Here:
         if new_images and before and sorted([before["mode"], self.how.mode]) == ["builtin", "plugin"]:
             # the image to come may not know the lines that serve the zone now, and the one that runs not those to come
             withdraw = Edit(zone=self.want.zone, cluster_domain=self.want.cluster_domain, state="absent", adopt=self.want.adopt)
-            out = edited(self.facts.text, withdraw, imports=self.facts.imports, env=self.facts.env)
+            out = edited(self.facts.config_map, _key(self.coredns), withdraw, imports=self.facts.imports, env=self.facts.env)
             steps.append(EditCorefile("Take the zone out until the image is there that serves it", before=self.facts.text, want=withdraw, **common))
             write.before = out.text
         for one, target in images:
@@ -363,7 +364,7 @@ class _Here:
             namespace, name, key = _CUSTOM
             now = ((self.facts.delegated or {}).get("data") or {}).get(key)
             want = Edit(zone=self.want.zone, cluster_domain=self.want.cluster_domain, mode="forward", forward_to=self.edit.forward_to, adopt=self.want.adopt)
-            made = edited(now, want)
+            made = edited(self.facts.delegated, key, want)
             if made.text == (now or ""):
                 return []
             return [EditCorefile("Give the platform's CoreDNS a server block more", (), (namespace, name, key), now, want), AskPlatform(zone=True)]
@@ -380,10 +381,10 @@ class _Here:
         for one in self.facts.nodelocal:
             want = Edit(zone=self.want.zone, cluster_domain=self.want.cluster_domain, mode="forward", forward_to=(one.upstream,), adopt=self.want.adopt)
             step = _nodelocal_step(one, want, "Have NodeLocal DNSCache send the zone to the cluster's DNS")
-            made = edited(one.text, want)
-            if made.text != one.text or _nodelocal_behind(one, made):
+            made = edited(one.config_map, _key(one.workload), want)
+            if made.change.changed or _nodelocal_behind(one, made):
                 steps.append(step)
-            self.notes += made.result.notes
+            self.notes += made.change.notes
         return steps
 
 
@@ -433,9 +434,9 @@ def _absent(facts: Facts, want: Want) -> Plan:
     addon = None
     if facts.platform.place != "stub_domains":
         for one in facts.nodelocal:
-            made = edited(one.text, out)
-            notes += made.result.notes
-            if made.text != one.text or _has_record(one.config_map, t.cast("t.Any", one.workload.source).key):
+            made = edited(one.config_map, _key(one.workload), out)
+            notes += made.change.notes
+            if made.change.changed or made.outlived(one.config_map, _key(one.workload)):
                 steps.append(_nodelocal_step(one, out, "Take the zone out of NodeLocal DNSCache"))
     if facts.platform.place == "corefile":
         more, notes_here, served_still, addon = _absent_from_coredns(facts, want, out)
@@ -444,7 +445,7 @@ def _absent(facts: Facts, want: Want) -> Plan:
     elif facts.platform.place == "custom":
         namespace, name, key = _CUSTOM
         now = ((facts.delegated or {}).get("data") or {}).get(key)
-        if now is not None and (edited(now, out).text != now or not now):
+        if now is not None and edited(facts.delegated, key, out).change.changed:
             steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), AskPlatform(zone=False)]
     else:
         step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
@@ -463,15 +464,15 @@ def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step
     """Steps, notes, which zones CoreDNS still serves from ServiceImports afterwards, and what is to be given to the EKS add-on."""
     own = t.cast("Workload", facts.coredns)
     source = t.cast("t.Any", own.source)
-    made = edited(facts.text, out, imports=facts.imports, env=facts.env)
-    notes = list(made.result.notes)
-    left = served_zones(made.text, facts)
+    made = edited(facts.config_map, source.key, out, imports=facts.imports, env=facts.env)
+    notes = list(made.change.notes)
+    left = sorted({one.zone for one in multicluster_zones(made.parsed) if one.mode in ("builtin", "plugin")})
     if want.eks_addon:
         return [], notes, left, made.text if made.text != facts.text else None
     reloads = made.reloads and not any(one.source and one.source.sub_path for one in facts.workloads)
     place = (own.namespace, source.configmap, source.key)
     steps: list[Step] = []
-    if made.text != facts.text or _has_record(facts.config_map, source.key):
+    if made.change.changed or made.outlived(facts.config_map, source.key):
         steps.append(
             EditCorefile(
                 "Take the zone out of the Corefile",
@@ -503,23 +504,9 @@ def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step
     return steps, notes, left, None
 
 
-def served_zones(corefile: str, facts: Facts) -> list[str]:
-    """The zones that a Corefile serves from ServiceImports, whoever put them there."""
-    parsed = parse(corefile, imports=facts.imports, env=facts.env)
-    found: list[str] = []
-    for block in parsed.blocks:
-        for directive in block.directives:
-            if directive.name == "multicluster":
-                found += [token.text for token in directive.args] or [zone for key in block.keys for zone in key.zones]
-            elif directive.name == "kubernetes":
-                found += [token.text for line in directive.options if line[0].text == "multicluster" for token in line[1:]]
-    return sorted({zone.rstrip(".").lower() for zone in found})
-
-
-def _has_record(config_map: Object | None, key: str) -> bool:
-    """Whether the ConfigMap still has the record of what was there first."""
-    annotations = ((config_map or {}).get("metadata") or {}).get("annotations") or {}
-    return f'"{key}"' in annotations.get(ANNOTATION, "")
+def _key(one: Workload) -> str:
+    """The key of the ConfigMap that holds a workload's Corefile."""
+    return t.cast("t.Any", one.source).key  # type: ignore[no-any-return]
 
 
 def _absent_rights(facts: Facts, want: Want) -> list[Step]:

@@ -21,11 +21,13 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member imp
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.taking import RefusedError, take
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload, listening_port
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.zone_server import PORT, addresses
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile import change as corefile_change
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile import place
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit, Result, edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.marks import marked_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import metrics_port, parse, plugins_used, reload_hash
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import Corefile, CorefileError
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import Edit
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import Change
@@ -289,13 +291,14 @@ class ServeZone(_Objects):
 
 
 class Edited(t.NamedTuple):
-    """What an edit makes of a Corefile. ``first``: nothing of ours was in it before. ``last``: nothing of ours is left in it."""
+    """What an edit makes of a Corefile, and that Corefile as it is read."""
 
-    text: str
+    change: corefile_change.Change
     parsed: Corefile
-    result: Result
-    first: bool
-    last: bool
+
+    @property
+    def text(self) -> str:
+        return self.change.text
 
     @property
     def reloads(self) -> bool:
@@ -305,23 +308,30 @@ class Edited(t.NamedTuple):
     def hash(self) -> str | None:
         return reload_hash(self.parsed)
 
+    def outlived(self, config_map: t.Mapping[str, t.Any] | None, key: str) -> bool:
+        """Whether the record of what was there first is left over: nothing of ours is in the Corefile, whoever took it out."""
+        record = place.recorded(((config_map or {}).get("metadata") or {}).get("annotations"), key)
+        return bool(record) and not marked_zones(self.parsed) and not any(one.ours for one in multicluster_zones(self.parsed, record.get("text")))
+
 
 def edited(
-    text: str | None, want: Edit, *, imports: t.Mapping[str, str] | None = None, env: t.Mapping[str, str] | None = None, original: str | None = None
+    config_map: t.Mapping[str, t.Any] | None,
+    key: str,
+    want: Edit,
+    *,
+    text: str | None = None,
+    imports: t.Mapping[str, str] | None = None,
+    env: t.Mapping[str, str] | None = None,
 ) -> Edited:
-    """What an edit makes of a Corefile. :arg original: what was there before anything of ours, if nobody else has changed it since.
+    """What an edit makes of the Corefile in a key of a ConfigMap, or of ``text`` as if it were there.
 
     :raises CorefileError: it cannot be made.
     """
-    before = parse(text or "", imports=imports, env=env)
-    result = edit(before.text, want, imports=imports, env=env)
-    after = parse(result.text, imports=imports, env=env)
-    first = bool(marked_zones(after)) and not marked_zones(before)
-    last = bool(marked_zones(before)) and not marked_zones(after)
-    if last and not want.adopt and original is not None:
-        result = result._replace(text=original)
-        after = parse(original, imports=imports, env=env)
-    return Edited(result.text, after, result, first, last)
+    found = place.text_of(config_map, key) if text is None else text
+    record = place.recorded(((config_map or {}).get("metadata") or {}).get("annotations"), key)
+    label = f"ConfigMap {(config_map or {'metadata': {}})['metadata'].get('name', '')}, key {key},"
+    change = corefile_change.change(found, record, want, label=label, imports=imports, env=env)
+    return Edited(change, parse(change.text, imports=imports, env=env))
 
 
 @dataclasses.dataclass
@@ -366,17 +376,18 @@ class EditCorefile(Step):
             rights += exchanging(namespace)
         return rights
 
-    def candidate(self, world: World, original: str | None = None) -> Edited:
-        """What will be written."""
+    def candidate(self, world: World, found: Object | None = None) -> Edited:
+        """What will be written. :arg found: the ConfigMap; what the plan was made from without it."""
         want = self.want
         if want.mode == "forward" and want.state == "present" and want.forward_to == (PLACEHOLDER,):
             want = dataclasses.replace(want, forward_to=world.addresses or (PLACEHOLDER,))
-        return edited(self.before, want, imports=self.imports, env=self.env, original=original)
+        found = found if found is not None else t.cast("Object | None", world.facts.config_map)
+        return edited(found, self.config_map[2], want, text=self.before or "", imports=self.imports, env=self.env)
 
     def do(self, world: World) -> None:
         self._write(world, dry_run=False)
         done = t.cast("Edited", self._done)
-        world.notes += [note for note in done.result.notes if note not in world.notes]
+        world.notes += [note for note in done.change.notes if note not in world.notes]
         # also where it is written already: a pod may not have taken it
         self._taken(world, done.text, done.hash or (world.proven_hash if self.proves else "") or None, done.reloads)
 
@@ -399,7 +410,7 @@ class EditCorefile(Step):
     def preview(self, world: World) -> None:
         self._write(world, dry_run=True)
         done = t.cast("Edited", self._done)
-        world.notes += [note for note in done.result.notes if note not in world.notes]
+        world.notes += [note for note in done.change.notes if note not in world.notes]
         if done.text != (self.before or ""):
             header = f"{world.cluster.name} {self.label}"
             world.diff.append({"before_header": header, "after_header": header, "before": self.before or "", "after": done.text})
@@ -412,17 +423,18 @@ class EditCorefile(Step):
         meanwhile = StepError(f"{self.label} was changed by someone else meanwhile; nothing was written. Run this again.")
         if text != self.before:
             raise meanwhile
-        self._done = done = self.candidate(world, place.original_of(found, key))
+        self._done = done = self.candidate(world, found or {})
         if self.proves and world.proven is not None and done.text != world.proven:
             raise meanwhile
-        if done.text == (text or "") and not (done.last and text is not None and not done.text):
+        last = done.change.last or (self.want.state == "absent" and done.outlived(found, key))
+        if not done.change.changed and not (last and not done.change.last):
             self._change = Change(self.label, collection, name, "", None, found)
             return
         try:
-            verb, body = place.write_of(found, name, key, done.text, first=done.first, last=done.last)
+            write = place.write_of(found, name, key, done.text, first=done.change.first, last=last)
         except place.PlaceError as error:
             raise StepError(f"{self.label}: {error}") from error
-        self._change = Change(self.label, collection, name, verb, body, found)
+        self._change = Change(self.label, collection, name, write.verb, write.body, found)
         self._change.apply(world.cluster, dry_run=dry_run)
 
     def _taken(self, world: World, text: str, wanted: str | None, reloads: bool, *, back: bool = False) -> None:
