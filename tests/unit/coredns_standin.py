@@ -209,7 +209,11 @@ class CoreDns:
 
     @property
     def metrics_ports(self) -> set[int]:
-        words = [stanza.args[0].text if stanza.args else "localhost:9153" for block in self.corefile.blocks for stanza in block.named("prometheus")]
+        words = [
+            stanza.args[0].text if stanza.args else "localhost:9153"
+            for block in self.corefile.blocks
+            for stanza in block.named("prometheus")
+        ]
         return {int(word.rpartition(":")[2]) for word in words}
 
     def metrics(self) -> str:
@@ -345,7 +349,9 @@ def _zones(stanza: Directive, block: Block) -> list[str]:
 
 
 def _multicluster_zones(stanza: Directive) -> list[str]:
-    served = [[zone for token in option[1:] for zone in zones_of(token.text)] for option in stanza.options if option[0].text == "multicluster"]
+    served = [
+        [zone for token in option[1:] for zone in zones_of(token.text)] for option in stanza.options if option[0].text == "multicluster"
+    ]
     return served[-1] if served else []
 
 

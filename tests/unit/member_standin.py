@@ -190,12 +190,22 @@ class Address(t.NamedTuple):
 
 @dataclasses.dataclass
 class Fault:
-    """The ``k``-th write and those up to ``times`` of them fail; with ``stays_down`` whatever comes after gets no answer."""
+    """The ``k``-th write fails, and what is like it (method and path) up to ``times`` in all; with ``stays_down`` nothing after it is answered."""
 
     k: int
     how: str
     times: int = 1
     stays_down: bool = False
+    hit: tuple[str, str] | None = None
+
+    def hits(self, number: int, write: tuple[str, str]) -> bool:
+        """Whether it is the turn of a write, which is the ``number``-th."""
+        if number == self.k:
+            self.hit = write
+        if self.hit != write or self.times == 0:
+            return False
+        self.times -= 1
+        return True
 
 
 @dataclasses.dataclass
@@ -302,12 +312,16 @@ class MemberStandIn(ApiStandIn):
         labels = {"kubernetes.io/arch": architecture, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name, **labels}
         info = {"architecture": architecture, "operatingSystem": "linux", "kubeletVersion": self.version}
         conditions = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
-        self.put(f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}, "spec": {}, "status": {"nodeInfo": info, "conditions": conditions}})
+        self.put(
+            f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}, "spec": {}, "status": {"nodeInfo": info, "conditions": conditions}}
+        )
 
     def node_down(self, name: str, down: bool = True) -> None:
         """A node whose kubelet does not answer: its pods are not ready, and nobody reaches them through the API server."""
         node = copy.deepcopy(self.objects[f"/api/v1/nodes/{name}"])
-        node["status"]["conditions"] = [{"type": "Ready", "status": "Unknown" if down else "True", "reason": "NodeStatusUnknown" if down else ""}]
+        node["status"]["conditions"] = [
+            {"type": "Ready", "status": "Unknown" if down else "True", "reason": "NodeStatusUnknown" if down else ""}
+        ]
         self.put(f"/api/v1/nodes/{name}", node)
         self.settle()
 
@@ -330,7 +344,11 @@ class MemberStandIn(ApiStandIn):
     def add_daemonset(self, name: str, image: str = IMAGE, **options: t.Any) -> None:
         """A DaemonSet that runs CoreDNS, as :meth:`add_deployment`."""
         item = deployment(name, image, **options)
-        item["spec"] = {"selector": item["spec"]["selector"], "template": item["spec"]["template"], "updateStrategy": {"type": "RollingUpdate"}}
+        item["spec"] = {
+            "selector": item["spec"]["selector"],
+            "template": item["spec"]["template"],
+            "updateStrategy": {"type": "RollingUpdate"},
+        }
         self._add(f"{APPS}/daemonsets/{name}", item)
 
     def add_nodelocal(self, name: str = "node-local-dns", *, corefile: str = NODELOCAL_COREFILE, kubespray: bool = False) -> None:
@@ -340,13 +358,19 @@ class MemberStandIn(ApiStandIn):
         self.put(f"{CORE}/services/kube-dns-upstream", service("10.96.0.11", {"dns": 53, "dns-tcp": 53}, {"k8s-app": "kube-dns"}))
         conf = "/etc/coredns/Corefile" if kubespray else "/etc/Corefile"
         arguments = ["-localip", "169.254.20.10", "-conf", conf, "-upstreamsvc", "kube-dns-upstream"]
-        item = deployment(name, image, labels={"k8s-app": name}, arguments=arguments, container="node-cache", account=account, configmap=name)
+        item = deployment(
+            name, image, labels={"k8s-app": name}, arguments=arguments, container="node-cache", account=account, configmap=name
+        )
         spec = item["spec"]["template"]["spec"]
         spec["hostNetwork"] = True
         if not kubespray:
             spec["volumes"][0]["configMap"]["items"] = [{"key": "Corefile", "path": "Corefile.base"}]
         self.put(f"{CORE}/serviceaccounts/{account}", {})
-        item["spec"] = {"selector": item["spec"]["selector"], "template": item["spec"]["template"], "updateStrategy": {"type": "RollingUpdate"}}
+        item["spec"] = {
+            "selector": item["spec"]["selector"],
+            "template": item["spec"]["template"],
+            "updateStrategy": {"type": "RollingUpdate"},
+        }
         self._add(f"{APPS}/daemonsets/{name}", item)
 
     def _add(self, path: str, item: Object) -> None:
@@ -393,7 +417,9 @@ class MemberStandIn(ApiStandIn):
         """GKE: kube-dns instead of CoreDNS, which reads ``stubDomains`` of its ConfigMap."""
         self.version = "v1.34.1-gke.1234000"
         self._without_coredns()
-        item = deployment("kube-dns", "gke.gcr.io/k8s-dns-kube-dns:1.23.0", container="kubedns", configmap="kube-dns-rendered", arguments=())
+        item = deployment(
+            "kube-dns", "gke.gcr.io/k8s-dns-kube-dns:1.23.0", container="kubedns", configmap="kube-dns-rendered", arguments=()
+        )
         runs = item["spec"]["template"]["spec"]["containers"][0]
         runs["workingDir"] = runs["volumeMounts"][0]["mountPath"]
         self._operator(f"{CORE}/configmaps/kube-dns-rendered", _stub_domains(self))
@@ -425,7 +451,10 @@ class MemberStandIn(ApiStandIn):
         self._add("/apis/apps/v1/namespaces/openshift-dns/daemonsets/dns-default", item)
 
     def _importing(self, folder: str) -> None:
-        corefile = KUBEADM_COREFILE.replace("    loadbalance\n", f"    loadbalance\n    import {folder}/*.override\n") + f"import {folder}/*.server\n"
+        corefile = (
+            KUBEADM_COREFILE.replace("    loadbalance\n", f"    loadbalance\n    import {folder}/*.override\n")
+            + f"import {folder}/*.server\n"
+        )
         self.put(f"{CORE}/configmaps/coredns", {"data": {"Corefile": corefile}})
         del self.objects[f"{CORE}/configmaps/kubeadm-config"]
         item = copy.deepcopy(self.objects[f"{APPS}/deployments/coredns"])
@@ -463,7 +492,8 @@ class MemberStandIn(ApiStandIn):
     def fail_at(self, k: int, how: str, *, times: int = 1, stays_down: bool = False) -> None:
         """Have the k-th write from now on (from 1) fail in one of :data:`WAYS`.
 
-        :arg times: how many writes in a row; a client that sends a write again by itself, as ours after a broken connection, needs 4 to fail.
+        :arg times: how often a write of that method and path fails from then on. A client may send one again by itself, as ours does after a
+            broken connection, and fails for good only with 4.
         :arg stays_down: from then on nothing is answered any more.
         """
         assert how in WAYS, how
@@ -484,7 +514,7 @@ class MemberStandIn(ApiStandIn):
         if not dry_run and _is_write(verb, path):
             with self._lock:
                 self._sent += 1
-                due = fault is not None and fault.k <= self._sent < fault.k + fault.times
+                due = fault is not None and self._sent == fault.k
         if due and fault and fault.how == "killed-before":
             self._dead = True
             raise Killed
@@ -515,7 +545,7 @@ class MemberStandIn(ApiStandIn):
                 self._original = self.state()
             self.written.append((method, path))
             fault = self._fault
-            hit = fault is not None and fault.k <= len(self.written) < fault.k + fault.times
+            hit = fault is not None and fault.hits(len(self.written), (method, path))
         if fault is None or not hit:
             return self._served(method, path, query, body)
         kind, _dash, when = fault.how.partition("-")
@@ -549,7 +579,10 @@ class MemberStandIn(ApiStandIn):
                 found[_called(item, at)] = {**said, "labels": labels, "annotations": annotations}
             for path, item in self._all("deployments", "daemonsets"):
                 run = [self._runs[pod["metadata"]["uid"]].dns for _path, pod in self.pods_of(path)]
-                rows = [f"{one.image} with Corefile {hashlib.sha256(one.text.encode()).hexdigest()[:12]}" if one else "not running" for one in run]
+                rows = [
+                    f"{one.image} with Corefile {hashlib.sha256(one.text.encode()).hexdigest()[:12]}" if one else "not running"
+                    for one in run
+                ]
                 found[f"pods of {_called(item, address(path))}"] = sorted(rows)
             return found
 
@@ -563,7 +596,9 @@ class MemberStandIn(ApiStandIn):
         lines: list[str] = []
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
-                then, now = ([] if one is None else yaml.safe_dump(_readable(one)).splitlines() for one in (before.get(name), after.get(name)))
+                then, now = (
+                    [] if one is None else yaml.safe_dump(_readable(one)).splitlines() for one in (before.get(name), after.get(name))
+                )
                 lines += [f"{name}{': new' * (name not in before)}{': gone' * (name not in after)}"]
                 lines += list(difflib.unified_diff(then, now, n=1, lineterm=""))[2:]
         return "\n".join(lines)
@@ -865,7 +900,11 @@ class MemberStandIn(ApiStandIn):
         namespace = item["metadata"]["namespace"]
         where = f"/api/v1/namespaces/{namespace}/pods/{prefix}-{self._suffix()}"
         pod = {
-            "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **(labels or {})}, "ownerReferences": [_owner(kind, item)]},
+            "metadata": {
+                **metadata,
+                "labels": {**(metadata.get("labels") or {}), **(labels or {})},
+                "ownerReferences": [_owner(kind, item)],
+            },
             "spec": {**template["spec"], **({"nodeName": node} if node else {})},
             "status": {"phase": "Pending"},
         }
@@ -993,7 +1032,10 @@ class MemberStandIn(ApiStandIn):
         if pod["spec"].get("restartPolicy", "Always") == "Never":
             run.exit = (code, words)
         else:
-            run.waiting = ("CrashLoopBackOff", f"back-off 5m0s restarting failed container={container['name']} pod={pod['metadata']['name']}")
+            run.waiting = (
+                "CrashLoopBackOff",
+                f"back-off 5m0s restarting failed container={container['name']} pod={pod['metadata']['name']}",
+            )
 
     def _files(self, pod: Object, container: Object | None) -> tuple[dict[str, str], frozenset[str], str]:
         """What a container finds of ConfigMaps, by path; which of it stays as it is (subPath); the name of a ConfigMap that is not there."""
@@ -1023,7 +1065,9 @@ class MemberStandIn(ApiStandIn):
             text = base if base is not None else files.get(conf)
             if text is not None:
                 text = text.replace("__PILLAR__UPSTREAM__SERVERS__", "/etc/resolv.conf")
-                files[conf] = text.replace("__PILLAR__CLUSTER__DNS__", upstream[0][0] if upstream and upstream[0] else "__PILLAR__CLUSTER__DNS__")
+                files[conf] = text.replace(
+                    "__PILLAR__CLUSTER__DNS__", upstream[0][0] if upstream and upstream[0] else "__PILLAR__CLUSTER__DNS__"
+                )
         return files, frozenset(frozen), ""
 
     def _status(self, run: Run, pod: Object, node: str) -> Object:
@@ -1057,7 +1101,9 @@ class MemberStandIn(ApiStandIn):
         seen: Object = {
             "phase": phase,
             "conditions": conditions,
-            "containerStatuses": [row(one, state if initialised else {"waiting": {"reason": "PodInitializing"}}, ready) for one in pod["spec"]["containers"]],
+            "containerStatuses": [
+                row(one, state if initialised else {"waiting": {"reason": "PodInitializing"}}, ready) for one in pod["spec"]["containers"]
+            ],
             "podIP": f"10.244.0.{int(pod['metadata']['uid'][-4:]) % 250 + 1}",
         }
         if first:
@@ -1111,7 +1157,12 @@ class MemberStandIn(ApiStandIn):
             for where, pod in self._all("pods") if entry else []:
                 run = self._runs[pod["metadata"]["uid"]]
                 same = pod["metadata"]["namespace"] == item["metadata"]["namespace"]
-                if same and spec["selector"].items() <= pod["metadata"].get("labels", {}).items() and run.dns and self._ready_since(where) is not None:
+                if (
+                    same
+                    and spec["selector"].items() <= pod["metadata"].get("labels", {}).items()
+                    and run.dns
+                    and self._ready_since(where) is not None
+                ):
                     target = entry.get("targetPort", port)
                     if isinstance(target, str):
                         ports = [one for container in pod["spec"]["containers"] for one in container.get("ports") or []]
@@ -1191,7 +1242,9 @@ class MemberStandIn(ApiStandIn):
         elif how in ("application/merge-patch+json", ""):
             new = merged(old, body)
         else:
-            raise Refusal(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - this stand-in does not take {how}")
+            raise Refusal(
+                415, "UnsupportedMediaType", f"the body of the request was in an unknown format - this stand-in does not take {how}"
+            )
         _validated(path, old, new)
         return new
 
@@ -1276,7 +1329,9 @@ class MemberStandIn(ApiStandIn):
             self._allowed("GET", address(path))
             self._reachable(pod)
             if pod["status"].get("phase") != "Running":
-                raise Refusal(500, "InternalError", f"unable to do port forwarding: pod is not running. Current status={pod['status'].get('phase')}")
+                raise Refusal(
+                    500, "InternalError", f"unable to do port forwarding: pod is not running. Current status={pod['status'].get('phase')}"
+                )
             return str(pod["metadata"]["uid"])
 
     def listens(self, uid: str, port: int) -> bool:
@@ -1406,7 +1461,14 @@ def _is_write(method: str, path: str) -> bool:
 
 def _owner(kind: str, item: Object) -> Object:
     metadata = item["metadata"]
-    return {"apiVersion": "apps/v1", "kind": kind, "name": metadata["name"], "uid": metadata["uid"], "controller": True, "blockOwnerDeletion": True}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def _controller(item: Object) -> str | None:
@@ -1447,7 +1509,9 @@ def _rounded(spec: Object, key: str) -> int:
 
 def _dns_container(pod: Object) -> Object | None:
     """The container that runs CoreDNS; None where none does."""
-    named = [one for one in pod["spec"]["containers"] if one["name"] in ("coredns", "dns", "kubedns", "node-cache") or "coredns" in one["image"]]
+    named = [
+        one for one in pod["spec"]["containers"] if one["name"] in ("coredns", "dns", "kubedns", "node-cache") or "coredns" in one["image"]
+    ]
     return named[0] if named else next((one for one in pod["spec"]["containers"] if _flag(one, "conf")), None)
 
 

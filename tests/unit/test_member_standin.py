@@ -72,7 +72,9 @@ def let_read_imports(cluster: Cluster, *accounts: str) -> None:
     cluster.create(f"{RBAC}/clusterrolebindings", {"metadata": {"name": "ours"}, "roleRef": role, "subjects": subjects})
 
 
-def ask(cluster: Cluster, pod: str, name: str, kind: str = "A", *, port: int = 53, namespace: str = "kube-system") -> tuple[str, list[str], str]:
+def ask(
+    cluster: Cluster, pod: str, name: str, kind: str = "A", *, port: int = 53, namespace: str = "kube-system"
+) -> tuple[str, list[str], str]:
     """Response code, answers and error."""
     rows = ask_pods(cluster, namespace, [{"pod": pod, "node": "", "error": ""}], [Question(name, kind)], port=port, timeout=0.5)
     return rows[0]["rcode"], rows[0]["answers"], rows[0]["error"]
@@ -260,7 +262,12 @@ def test_what_an_api_server_would_not_store_is_refused(api: MemberStandIn, clust
 def test_strategic_merge_patches(api: MemberStandIn, cluster: Cluster) -> None:
     api.add_deployment("second")
     path = f"{APPS}/deployments/second"
-    container = {"name": "coredns", "image": NEW, "volumeMounts": [{"mountPath": "/more", "name": "more"}], "args": ["-conf", "/etc/coredns/Corefile"]}
+    container = {
+        "name": "coredns",
+        "image": NEW,
+        "volumeMounts": [{"mountPath": "/more", "name": "more"}],
+        "args": ["-conf", "/etc/coredns/Corefile"],
+    }
     spec = {"containers": [container, {"name": "side", "image": "side"}], "volumes": [{"name": "more", "emptyDir": {}}]}
     cluster.patch(path, {"spec": {"template": {"spec": spec}}}, kind="strategic")
     template = (cluster.get(path) or {})["spec"]["template"]["spec"]
@@ -307,7 +314,9 @@ def test_nodelocal_dnscache_asks_the_clusters_dns(api: MemberStandIn, cluster: C
     assert ask(cluster, name, OWN) == ("NOERROR", ["10.96.0.1"], "")
     assert "coredns_reload_failed_total 0" in cluster.metrics("kube-system", name, 9253)
     text = (cluster.get(f"{CORE}/configmaps/nodelocaldns") or {})["data"]["Corefile"]
-    cluster.patch(f"{CORE}/configmaps/nodelocaldns", {"data": {"Corefile": text + "clusterset.local:53 {\n    forward . 10.96.0.11\n    reload\n}\n"}})
+    cluster.patch(
+        f"{CORE}/configmaps/nodelocaldns", {"data": {"Corefile": text + "clusterset.local:53 {\n    forward . 10.96.0.11\n    reload\n}\n"}}
+    )
     let_read_imports(cluster)
     write(cluster, ZONE + KUBEADM_COREFILE)
     assert ask(cluster, name, "dns-version.clusterset.local", "TXT")[:2] == ("NOERROR", ['"1.1.0"'])
@@ -555,7 +564,11 @@ def test_the_write_that_is_to_fail_fails_and_no_other(api: MemberStandIn, cluste
     if how.startswith("killed"):
         with pytest.raises(Killed):
             cluster.patch(CONFIG_MAP, changed)
-        for again in (lambda: cluster.get(CONFIG_MAP), lambda: cluster.delete(CONFIG_MAP), lambda: cluster.port_forward("kube-system", "x", 53)):
+        for again in (
+            lambda: cluster.get(CONFIG_MAP),
+            lambda: cluster.delete(CONFIG_MAP),
+            lambda: cluster.port_forward("kube-system", "x", 53),
+        ):
             with pytest.raises(Killed):
                 again()
         stored = how == "killed-after"
@@ -581,6 +594,18 @@ def test_a_connection_that_breaks_once_is_mended_by_the_client(api: MemberStandI
     with pytest.raises(ApiError, match="HTTP 409 Conflict"):
         cluster.patch(CONFIG_MAP, {"metadata": {"resourceVersion": version}, "data": {"x": "2"}})
     assert api.objects[CONFIG_MAP]["data"]["x"] == "2"
+    api.fail_at(1, "lost-before", times=4)
+    with pytest.raises(ApiError, match="does not answer"):
+        cluster.patch(CONFIG_MAP, {"data": {"x": "3"}})
+    cluster.patch(DEPLOYMENT, {})
+    cluster.patch(CONFIG_MAP, {"data": {"x": "4"}})
+    assert api.written == [("PATCH", CONFIG_MAP)] * 4 + [("PATCH", DEPLOYMENT), ("PATCH", CONFIG_MAP)]
+    api.fail_at(1, "refused", times=2)
+    for _time in range(2):
+        with pytest.raises(ApiError, match="HTTP 403"):
+            cluster.patch(CONFIG_MAP, {})
+        cluster.patch(DEPLOYMENT, {})
+    cluster.patch(CONFIG_MAP, {})
 
 
 def test_an_api_server_that_stays_down_answers_nothing_more(api: MemberStandIn, cluster: Cluster) -> None:
