@@ -4,7 +4,8 @@
 
 ``with MemberStandIn() as api``: kubeadm's cluster. ``Cluster("m", api.auth)`` reaches it, port-forwards included, from this or any process.
 
-* ``api.settle()`` lets controllers and pods do what is due; every request does that first. ``api.pass_time(600)`` turns the clock.
+* ``api.settle()`` lets controllers and pods do what is due; every request does that first. ``api.pass_time(600)`` turns the clock, and so does
+  whoever sleeps by it: ``monkeypatch.setattr(waiting, "time", api.clock)``.
 * ``api.fail_at(k, how)``: the k-th write from now on fails; ``api.written`` lists the writes. :data:`WAYS` are all ways to fail.
 * ``api.difference()``: what is not as it was before the first write, or before ``fail_at``; '' where all is.
 
@@ -24,6 +25,7 @@ import math
 import posixpath
 import threading
 import time
+import types
 import typing as t
 
 import dns.message
@@ -635,6 +637,17 @@ class MemberStandIn(ApiStandIn):
     @property
     def now(self) -> float:
         return time.monotonic() + self._skipped
+
+    @property
+    def clock(self) -> types.SimpleNamespace:
+        """What a module can have in place of ``time``, so that who sleeps loses none and it is later in the cluster all the same."""
+
+        def sleep(seconds: float) -> None:
+            self.pass_time(seconds)
+            # others may be at work beside
+            time.sleep(min(seconds, 0.002))
+
+        return types.SimpleNamespace(monotonic=lambda: self.now, sleep=sleep)
 
     def pass_time(self, seconds: float) -> None:
         """Have it be later, and controllers and pods do what is due by then."""

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import parse, reload_hash
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.expect import Question
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.query import ask_pods
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import waiting
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 from ansible_collections.clusterset.dns.tests.unit.api_standin import selected
 from ansible_collections.clusterset.dns.tests.unit.member_standin import (
@@ -80,7 +82,7 @@ def ask(
     return rows[0]["rcode"], rows[0]["answers"], rows[0]["error"]
 
 
-def waiting(api: MemberStandIn, image: str) -> set[str]:
+def reasons(api: MemberStandIn, image: str) -> set[str]:
     """Why pods with an image wait."""
     statuses = [pod["status"] for _path, pod in api.pods_of(DEPLOYMENT) if pod["spec"]["containers"][0]["image"] == image]
     return {one["containerStatuses"][0]["state"].get("waiting", {}).get("reason", "") for one in statuses}
@@ -160,6 +162,17 @@ def test_time_makes_new_pods_available(api: MemberStandIn, cluster: Cluster) -> 
     assert images(api) == [NEW, NEW]
 
 
+def test_who_sleeps_by_its_clock_loses_no_time(api: MemberStandIn, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "time", api.clock)
+    roll(cluster, NEW, **HELD)
+    began = time.monotonic()
+    _seen, good = waiting.Waiter(700, 10).until(lambda: images(api), lambda found: found == [NEW, NEW])
+    assert good
+    assert time.monotonic() - began < 30
+    _seen, good = waiting.Waiter(60, 1).until(lambda: False)
+    assert not good
+
+
 def test_a_pod_that_lost_its_labels_is_replaced_and_one_that_has_them_again_is_taken_back(api: MemberStandIn, cluster: Cluster) -> None:
     before = names(api)
     path = f"{CORE}/pods/{before[0]}"
@@ -200,16 +213,16 @@ def test_two_workloads_of_the_same_labels_have_their_own_pods(api: MemberStandIn
 def test_pods_that_do_not_get_ready(api: MemberStandIn, cluster: Cluster) -> None:
     api.bad_images[NEW] = "ImagePullBackOff"
     roll(cluster, NEW, **HELD)
-    assert waiting(api, NEW) == {"ImagePullBackOff"}
+    assert reasons(api, NEW) == {"ImagePullBackOff"}
     assert (cluster.get(DEPLOYMENT) or {})["status"]["readyReplicas"] == 2
     api.bad_images.clear()
     assert images(api) == [IMAGE, IMAGE, NEW, NEW]
-    assert waiting(api, NEW) == {""}
+    assert reasons(api, NEW) == {""}
     roll(cluster, "old:v1.11.3", **HELD)
     write(cluster, ZONE + KUBEADM_COREFILE)
     for _path, pod in api.pods_of(DEPLOYMENT):
         api.restart(pod["metadata"]["name"])
-    assert waiting(api, "old:v1.11.3") == {"CrashLoopBackOff"}
+    assert reasons(api, "old:v1.11.3") == {"CrashLoopBackOff"}
     name = next(pod["metadata"]["name"] for _path, pod in api.pods_of(DEPLOYMENT) if "old" in pod["spec"]["containers"][0]["image"])
     assert "unknown property 'multicluster'" in cluster.text(f"{CORE}/pods/{name}/log?previous=true&tailLines=5")
 
@@ -240,7 +253,7 @@ def test_an_image_for_another_architecture_does_not_start() -> None:
         cluster = Cluster("member", api.auth)
         api.image_architectures[NEW] = {"amd64"}
         roll(cluster, NEW, **HELD)
-        assert waiting(api, NEW) == {"", "CrashLoopBackOff"}
+        assert reasons(api, NEW) == {"", "CrashLoopBackOff"}
 
 
 @pytest.mark.parametrize(
