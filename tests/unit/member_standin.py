@@ -494,8 +494,7 @@ class MemberStandIn(ApiStandIn):
     def fail_at(self, k: int, how: str, *, times: int = 1, stays_down: bool = False) -> None:
         """Have the k-th write from now on (from 1) fail in one of :data:`WAYS`.
 
-        :arg times: how often a write of that method and path fails from then on. A client may send one again by itself, as ours does after a
-            broken connection, and fails for good only with 4.
+        :arg times: how often a write of that method and path fails from then on, should the client send it again.
         :arg stays_down: from then on nothing is answered any more.
         """
         assert how in WAYS, how
@@ -521,7 +520,9 @@ class MemberStandIn(ApiStandIn):
             self._dead = True
             raise Killed
         own = cluster.__dict__.setdefault("_own_timeout", cluster.timeout)
-        if fault and fault.how.startswith("timeout"):
+        if self._down:
+            cluster.timeout = min(own, self.timeout_seconds)
+        elif fault and fault.how.startswith("timeout"):
             cluster.timeout = min(own, self.timeout_seconds if due else self.other_timeout)
         try:
             return real(cluster, verb, path, **options)
