@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import threading
 import time
 import typing as t
@@ -92,7 +93,7 @@ class ApiStandIn:
             guard = (body.get("metadata") or {}).get("resourceVersion")
             if guard and guard != old["metadata"]["resourceVersion"]:
                 return _status(409, "Conflict", "the object has been modified")
-            new = _merged(old, body) if method == "PATCH" else body
+            new = self.patched(old, body) if method == "PATCH" else body
             if (new.get("spec") or {}).get("ips") != (old.get("spec") or {}).get("ips"):
                 owner = {"manager": query.get("fieldManager", ""), "fieldsV1": {"f:spec": {"f:ips": {}}}}
                 new["metadata"]["managedFields"] = [owner]
@@ -103,11 +104,16 @@ class ApiStandIn:
             self.controller(path)
         return 200, new
 
+    def patched(self, old: dict[str, t.Any], body: dict[str, t.Any]) -> dict[str, t.Any]:
+        """What a PATCH makes of an object."""
+        return merged(old, body)
+
     def _page(self, path: str, query: dict[str, str]) -> tuple[int, t.Any]:
         items = [self.objects[one] for one in sorted(self.objects) if path in (_collection(one), _over_all_namespaces(one))]
-        for term in filter(None, query.get("labelSelector", "").split(",")):
-            key, _equals, value = term.partition("=")
-            items = [one for one in items if (one["metadata"].get("labels") or {}).get(key) == value]
+        items = [one for one in items if selected(one["metadata"].get("labels") or {}, query.get("labelSelector", ""))]
+        for term in filter(None, query.get("fieldSelector", "").split(",")):
+            field, _equals, value = term.partition("=")
+            items = [one for one in items if _field(one, field) == value]
         start, limit = int(query.get("continue", 0)), int(query.get("limit", 0)) or len(items)
         metadata: dict[str, t.Any] = {"resourceVersion": str(self._version)}
         if start + limit < len(items):
@@ -178,14 +184,37 @@ def _over_all_namespaces(path: str) -> str:
     return "/".join(parts)
 
 
-def _merged(old: dict[str, t.Any], patch: dict[str, t.Any]) -> dict[str, t.Any]:
+def merged(old: dict[str, t.Any], patch: dict[str, t.Any]) -> dict[str, t.Any]:
     """RFC 7396."""
     new = copy.deepcopy(old)
     for key, value in patch.items():
         if value is None:
             new.pop(key, None)
         elif isinstance(value, dict):
-            new[key] = _merged(new.get(key) or {}, value)
+            new[key] = merged(new.get(key) or {}, value)
         else:
             new[key] = value
     return new
+
+
+def selected(labels: dict[str, str], selector: str) -> bool:
+    """Whether labels fit a selector as in a query: ``a=b``, ``a!=b``, ``a in (b,c)``, ``a notin (b,c)``, ``a``, ``!a``, comma between."""
+    for term in filter(None, re.split(r",(?![^(]*\))", selector)):
+        several = re.fullmatch(r"\s*(\S+)\s+(in|notin)\s+\((.*)\)\s*", term)
+        key, operator, value = re.fullmatch(r"\s*(!?[^\s=!]+)\s*(==|=|!=)?\s*(\S*)\s*", term).groups() if not several else several.groups()
+        values = [one.strip() for one in value.split(",")]
+        if operator is None:
+            fits = (key.lstrip("!") in labels) != key.startswith("!")
+        elif operator in ("!=", "notin"):
+            fits = labels.get(key) not in values
+        else:
+            fits = key in labels and labels[key] in values
+        if not fits:
+            return False
+    return True
+
+
+def _field(item: dict[str, t.Any], field: str) -> t.Any:
+    for part in field.split("."):
+        item = (item or {}).get(part, "")
+    return item
