@@ -113,7 +113,6 @@ import contextlib
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import metrics as _metrics
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import proof as _proof
@@ -122,6 +121,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import mo
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.rights import describe_right
 
 ARGUMENT_SPEC = {
@@ -310,7 +310,7 @@ def prove(cluster: Cluster, params: dict[str, t.Any], corefile: t.Any) -> dict[s
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     _dns_query.require_library(module)
     params = module.params
     try:

@@ -115,10 +115,10 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import metrics as _metrics
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile import model as _corefile
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},
@@ -190,7 +190,7 @@ def refusal(cluster: Cluster, namespace: str, pod: str) -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
     try:
         corefile = _corefile.parse(params["corefile"])

@@ -142,7 +142,6 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import metrics as _metrics
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
@@ -150,6 +149,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile import mo
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},
@@ -361,7 +361,7 @@ class Rollout:
         return ""
 
 
-def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
+def run(module: Module, cluster: Cluster) -> dict[str, t.Any]:
     """Exchange the pods if there is a reason. :raises RolloutError: new pods are of no use; the old ones still serve."""
     started = time.monotonic()
     params = module.params
@@ -403,7 +403,7 @@ def run(module: AnsibleModule, cluster: Cluster) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     _dns_query.require_library(module)
     cluster = Cluster.from_module(module)
     try:

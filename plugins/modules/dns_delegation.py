@@ -99,12 +99,13 @@ notes:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation as _delegation
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation_helm as _delegation_helm
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import address, domain
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "place": {"choices": ["stub_domains", "operator", "helm"], "required": True},
@@ -160,7 +161,7 @@ def run(cluster: Cluster, place: str, want: _delegation.Want, *, dry_run: bool, 
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
         supports_check_mode=True,
         required_if=[("state", "present", ["addresses"])],

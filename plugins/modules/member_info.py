@@ -158,12 +158,12 @@ member:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import platform as _platform
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import zone_server as _zone_server
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "name": {"required": True},
@@ -278,7 +278,7 @@ def look(cluster: Cluster, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
     cluster = Cluster.from_module(module, params["name"])
     try:

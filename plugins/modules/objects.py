@@ -107,9 +107,9 @@ objects:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.yaml import yaml_dump
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import (
     Kind,
     describe,
@@ -226,7 +226,7 @@ class Writer:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     definitions = module.params["definitions"]
     for problem in filter(None, map(invalid, definitions)):
         module.fail_json(msg=problem)

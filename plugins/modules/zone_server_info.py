@@ -84,13 +84,13 @@ answers:
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rollout as _rollout
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import zone_server as _zone_server
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "namespace": {"default": "kube-system"},
@@ -172,7 +172,7 @@ def wait(server: ZoneServer, seconds: float) -> list[dict[str, t.Any]]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     _dns_query.require_library(module)
     cluster = Cluster.from_module(module)
     server = ZoneServer(cluster, module.params)

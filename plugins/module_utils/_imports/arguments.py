@@ -18,7 +18,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.addresses 
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet import Fleet, Member, NoImports, Row, Settings
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SliceRow
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, hide_secrets
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -59,8 +59,7 @@ def members_from(params: t.Mapping[str, t.Any]) -> list[Member]:
 
 
 def fleet_from(module: AnsibleModule, settings: Settings) -> Fleet:
-    """The fleet that a module's parameters name, whose secrets it will not show. ValueError with a sentence."""
-    hide_secrets(module, module.params)
+    """The fleet that a module's parameters name. ValueError with a sentence."""
     return Fleet(members_from(module.params), settings)
 
 
