@@ -10,12 +10,14 @@ short_description: The member clusters of a Karmada fleet as hosts
 version_added: 0.1.0
 description:
   - Asks Karmada's control plane for its Clusters and makes each a host of the group C(karmada_members), and the control plane itself the
-    host C(karmada). Roles and playbooks of this collection run on these.
+    host C(karmada) (O(control_plane)). Roles and playbooks of this collection run on these.
   - Reads a file whose name ends in C(.karmada.yml) or C(.karmada.yaml).
   - What Karmada knows of a cluster becomes the variables C(karmada_labels), C(karmada_provider), C(karmada_region), C(karmada_zones),
     C(karmada_sync_mode), C(karmada_ready), C(karmada_kubernetes_version) and C(karmada_id), and the groups C(karmada_ready) or
     C(karmada_not_ready), C(provider_X), C(region_X), C(zone_X), C(sync_mode_X) and C(label_KEY_VALUE).
   - How a host is reached is in C(clusterset_kubeconfig), C(clusterset_context) and C(clusterset_host). No secret is in the inventory.
+  - Nothing in it belongs to the machine that reads it. Paths are as they are written here, and C(ansible_python_interpreter) is the
+    Python of the playbook that uses the inventory, so the two may run in different containers, as they do in AWX.
 author:
   - clusterset.dns contributors (@clusterset-dns)
 extends_documentation_fragment:
@@ -39,6 +41,12 @@ options:
     type: str
     choices: [proxy, contexts, files]
     default: proxy
+  control_plane:
+    description:
+      - The name of the control plane's host. Set it where a member is called C(karmada), or where an inventory has more than one fleet.
+      - The playbooks of this collection then want it as C(clusterset_karmada).
+    type: str
+    default: karmada
   members_kubeconfig:
     description:
       - For V(contexts), the kubeconfig that has them all. For V(files), the path of each, C({name}) standing for the member's name.
@@ -71,8 +79,6 @@ keyed_groups:
     prefix: stage
 """
 
-import os
-import sys
 import typing as t
 
 from ansible.errors import AnsibleParserError
@@ -84,7 +90,22 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import
     Cluster,
 )
 
+try:
+    from ansible.template import trust_as_template
+
+    def no_template(value: t.Any) -> t.Any:
+        return value
+
+except ImportError:  # before ansible-core 2.19 whatever a plugin sets is a template, unless it is said to be none
+    from ansible.utils.unsafe_proxy import wrap_var as no_template
+
+    def trust_as_template(value: str) -> str:
+        return value
+
+
 CLUSTERS = "/apis/cluster.karmada.io/v1alpha1/clusters"
+# Clusters are reached through their APIs from where the playbook runs, with the libraries that are there.
+RUNS = {"ansible_connection": "local", "ansible_python_interpreter": trust_as_template("{{ ansible_playbook_python }}")}
 
 
 def variables_of(cluster: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -151,8 +172,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError("The inventory plugin clusterset.dns.karmada needs the Python library kubernetes.")
         auth = {option: self.get_option(option) for option in AUTH_ARG_SPEC if self.has_option(option)}
         try:
-            karmada = Cluster("karmada", auth)
-            clusters = karmada.list(CLUSTERS)
+            with Cluster("karmada", auth) as karmada:
+                clusters = karmada.list(CLUSTERS)
         except ApiError as error:
             raise AnsibleParserError(f"{error} It is asked for the members of the fleet.") from error
         return {
@@ -161,23 +182,25 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         }
 
     def _populate(self, fleet: t.Mapping[str, t.Any], how: str) -> None:
-        kubeconfig = self.get_option("kubeconfig")
+        control_plane = self.get_option("control_plane")
+        if control_plane in fleet["members"]:
+            raise AnsibleParserError(
+                f"A member of the fleet is called {control_plane}, as the control plane's host is. Set control_plane to another name for"
+                " that host, and clusterset_karmada to the same one for the playbooks."
+            )
         options = {
             "server": fleet["server"],
-            # as a path that holds wherever the play runs; an inline kubeconfig stays what it is
-            "kubeconfig": os.path.abspath(os.path.expanduser(kubeconfig)) if isinstance(kubeconfig, str) else kubeconfig,
-            "context": self.get_option("context"),
-            "members_kubeconfig": os.path.expanduser(self.get_option("members_kubeconfig") or ""),
-            "members_context": self.get_option("members_context"),
+            **{option: self.get_option(option) for option in ("kubeconfig", "context", "members_kubeconfig", "members_context")},
         }
         own = {"clusterset_kubeconfig": options["kubeconfig"], "clusterset_context": options["context"]}
-        self._add("karmada", {key: value for key, value in own.items() if value})
+        self._add(control_plane, {key: value for key, value in own.items() if value})
         self.inventory.add_group("karmada_members")
         strict = self.get_option("strict")
         for name, variables in sorted(fleet["members"].items()):
             if self.get_option("ready_only") and not variables["karmada_ready"]:
                 continue
-            variables = variables | access_of(name, how, options)
+            # who may write a Cluster's free text must not run anything here by it
+            variables = no_template(variables) | access_of(name, how, options)
             self._add(name, variables)
             for group in groups_of(variables):
                 self.inventory.add_host(name, group=self.inventory.add_group(self._sanitize_group_name(group)))
@@ -187,6 +210,5 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add(self, name: str, variables: t.Mapping[str, t.Any]) -> None:
         self.inventory.add_host(name)
-        # Clusters are reached through their APIs from here, with the libraries that are here.
-        for key, value in {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}.items():
+        for key, value in {**RUNS, **variables}.items():
             self.inventory.set_variable(name, key, value)

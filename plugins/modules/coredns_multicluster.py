@@ -127,14 +127,14 @@ duration:
   type: float
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.arguments import CHANGE_ARG_SPEC
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.transaction import main_of
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 
 def main() -> None:
-    main_of(AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **CHANGE_ARG_SPEC, "name": {}}, supports_check_mode=True))
+    main_of(Module(argument_spec={**AUTH_ARG_SPEC, **CHANGE_ARG_SPEC, "name": {}}, supports_check_mode=True))
 
 
 if __name__ == "__main__":

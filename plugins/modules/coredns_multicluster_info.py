@@ -120,12 +120,12 @@ duration:
   type: float
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.survey import SURVEY_ARG_SPEC, main_of
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 
 def main() -> None:
-    main_of(AnsibleModule(argument_spec=SURVEY_ARG_SPEC, supports_check_mode=True))
+    main_of(Module(argument_spec=SURVEY_ARG_SPEC, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -281,7 +281,6 @@ needs:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.change import change
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import Edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import (
@@ -298,6 +297,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place imp
     place_of,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "zone": {"required": True},
@@ -324,7 +324,7 @@ _NO_EDIT = ("create", "proven", "restore")
 _ATTEMPTS = 3
 
 
-def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
+def run(module: Module, place: File | ConfigMap) -> dict[str, t.Any]:
     """Read, edit, write if that changes something, and say what came of it."""
     params = module.params
     fields = {
@@ -365,7 +365,7 @@ def run(module: AnsibleModule, place: File | ConfigMap) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **PLACE_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **PLACE_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     place = place_of(module)
     for attempt in range(1, _ATTEMPTS + 1):
         try:

@@ -205,7 +205,6 @@ reload_sha512:
   sample: 0a1b2c…
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import how_served
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import (
     CorefileError,
@@ -218,10 +217,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model imp
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import PLACE_ARG_SPEC, PlaceError, place_of
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **PLACE_ARG_SPEC, "zone": {}}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **PLACE_ARG_SPEC, "zone": {}}, supports_check_mode=True)
     params = module.params
     place = place_of(module)
     try:

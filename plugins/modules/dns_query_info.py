@@ -139,10 +139,10 @@ answers:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.expect import Question, invalid_name
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "questions": {
@@ -176,7 +176,7 @@ def query(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.A
 
 
 def main() -> None:
-    module = AnsibleModule({**AUTH_ARG_SPEC, **_dns_query.PODS_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module({**AUTH_ARG_SPEC, **_dns_query.PODS_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     _dns_query.require_library(module)
     for question in module.params["questions"]:
         problem = invalid_name(question["name"])

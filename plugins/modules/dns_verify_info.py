@@ -154,10 +154,10 @@ duration:
 import http.client
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "services": {"type": "list", "elements": "dict", "default": []},
@@ -271,7 +271,7 @@ def problem(params: t.Mapping[str, t.Any]) -> str | None:
 
 
 def main() -> None:
-    module = AnsibleModule({**AUTH_ARG_SPEC, **_dns_query.PODS_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module({**AUTH_ARG_SPEC, **_dns_query.PODS_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     _dns_query.require_library(module)
     params = {**module.params, **{key: module.params[key].strip(".") for key in ("zone", "cluster_domain")}}
     wrong = problem(params)

@@ -127,9 +127,9 @@ import secrets
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import http_query as _http
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "urls": {"type": "list", "elements": "str", "required": True},
@@ -188,7 +188,7 @@ def _wait(cluster: Cluster, path: str, seconds: float) -> str | None:
 
 
 def main() -> None:
-    module = AnsibleModule({**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module({**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     problem = next(filter(None, map(_http.invalid_url, module.params["urls"])), None)
     if problem:
         module.fail_json(msg=problem)

@@ -169,10 +169,10 @@ duration:
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada import clusters as _karmada
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada.services import LABELS
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     "members": {"type": "list", "elements": "str", "default": []},
@@ -232,7 +232,7 @@ def collected(karmada: Cluster, crds: t.Collection[str]) -> list[dict[str, str]]
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
     karmada = Cluster.from_module(module, "karmada")
     started = time.monotonic()

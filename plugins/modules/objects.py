@@ -121,10 +121,10 @@ objects:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import describe, invalid
 
 ARGUMENT_SPEC = {
@@ -156,7 +156,7 @@ def prune(applier: Applier, api_version: str, kind_name: str, label_selector: st
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
     for problem in filter(None, map(invalid, params["definitions"])):
         module.fail_json(msg=problem)

@@ -271,7 +271,6 @@ summary:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments import (
     FLEET_ARG_SPEC,
     finish,
@@ -280,6 +279,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments 
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.control_plane import override, require_retain_rule
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 ARGUMENT_SPEC = {
     **FLEET_ARG_SPEC,
@@ -291,7 +291,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     Cluster.require_library(module)
     params = module.params
     try:

@@ -159,7 +159,6 @@ members_without_api:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments import (
     FLEET_ARG_SPEC,
     finish_info,
@@ -167,10 +166,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments 
     settings_from,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **FLEET_ARG_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **FLEET_ARG_SPEC}, supports_check_mode=True)
     Cluster.require_library(module)
     try:
         settings = settings_from(module.params, deadline=time.monotonic() + module.params["deadline"])

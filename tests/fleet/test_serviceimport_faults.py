@@ -174,7 +174,7 @@ SAYS = {
     "no-file": ("F1", "/nowhere.yaml cannot be used"),
     "no-context": ("F1", "context nowhere of"),
     "expired": ("F2", "The credentials are not valid there"),
-    "no-plugin": ("F3", "No credentials were sent"),
+    "no-plugin": ("F3", "credential plugin /no/such/plugin cannot be run: No such file or directory"),
     "hanging-plugin": ("F3", "not done within the deadline"),
     "wrong-ca": ("F4", "Set ca_cert, host or kubeconfig so that they fit"),
     "wrong-name": ("F4", "nowhere.example"),

@@ -16,7 +16,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps impo
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.transaction import assess
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.query import require_library
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster, hide_secrets
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.parallel import each
 
 if t.TYPE_CHECKING:
@@ -38,7 +38,6 @@ def main_of(module: AnsibleModule) -> t.NoReturn:
     Cluster.require_library(module)
     require_library(module)
     params = module.params
-    hide_secrets(module, params["members"])
     started = time.monotonic()
     deadline = started + params["deadline"]
     validator = ArgumentSpecValidator({**AUTH_ARG_SPEC, **CHANGE_ARG_SPEC, "name": {"required": True}})

@@ -18,7 +18,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.addresses 
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet import Fleet, Member, NoImports, Row, Settings
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SliceRow, labels_of
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, Cluster, hide_secrets
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, Cluster
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -61,8 +61,7 @@ def members_from(params: t.Mapping[str, t.Any]) -> list[Member]:
 
 
 def fleet_from(module: AnsibleModule, settings: Settings) -> Fleet:
-    """The fleet that a module's parameters name, whose secrets it will not show. ValueError or ApiError with a sentence."""
-    hide_secrets(module, module.params)
+    """The fleet that a module's parameters name. ValueError or ApiError with a sentence."""
     fleet = Fleet(members_from(module.params), settings, module.params["only"])
     unknown = sorted(set(module.params["only"] or ()) - set(fleet.members))
     if unknown:

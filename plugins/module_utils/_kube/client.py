@@ -5,8 +5,8 @@
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
 """The one place that talks to a Kubernetes API server.
 
-Everything above it works on plain dicts. The ``kubernetes`` library reads kubeconfigs, runs credential plugins and sets up
-TLS; requests go through its connection pool with paths of our own, so that no API discovery is needed.
+Everything above it works on plain dicts. The ``kubernetes`` library understands kubeconfigs and proxies; requests go through
+its connection pool with paths of our own, so that no API discovery is needed.
 """
 
 from __future__ import annotations
@@ -16,29 +16,31 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import threading
 import time
-import traceback
 import typing as t
 from urllib.parse import quote, urlencode
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.access import (
+    AUTH_ARG_SPEC,
+    KUBERNETES_IMPORT_ERROR,
+    AccessError,
+    configuration_of,
+    options_of,
+    pool_of,
+)
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.plugin import Limit
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.worker import worker
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-try:
+if KUBERNETES_IMPORT_ERROR is None:
     import urllib3
-    from kubernetes import config as kube_config
-    from kubernetes.client.configuration import Configuration
-    from kubernetes.client.rest import RESTClientObject
 
-    KUBERNETES_IMPORT_ERROR: str | None = None
-except ImportError:
-    KUBERNETES_IMPORT_ERROR = traceback.format_exc()
-
-__all__ = ["AUTH_ARG_SPEC", "FIELD_MANAGER", "ApiError", "Cluster", "Forward", "hide_secrets"]
+__all__ = ["AUTH_ARG_SPEC", "FIELD_MANAGER", "KUBERNETES_IMPORT_ERROR", "ApiError", "Cluster", "Forward"]
 
 FIELD_MANAGER = "clusterset.dns"
 
@@ -48,13 +50,12 @@ _PATCH_TYPES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-# How often a request is sent again after a 429, a 5xx that asks for it, or a broken connection.
+# How often a request is sent at the most, if it is answered with a 429 or a 5xx that asks for it, or is not answered.
 _ATTEMPTS = 4
-# What is secret in authentication options and in a kubeconfig that is given as a dictionary, by its key.
-_SECRETS = {
-    "api_key", "password", "proxy_basic_auth", "basic_auth",
-    "token", "client-key-data", "client-certificate-data", "access-token", "id-token", "refresh-token", "client-secret",
-}  # fmt: skip
+# A credential plugin may take as long as this many answers: it asks an identity provider, and is started for that.
+_PLUGIN_ANSWERS = 3
+# A connection that has been idle for longer, in seconds, is not trusted with a write: who cut it meanwhile may not have said so.
+_IDLE = 20.0
 # What a subresource such as Karmada's proxy says to every request with dryRun (apiserver/pkg/endpoints/handlers/rest.go, ConnectResource).
 _NO_DRY_RUN = "dryRun is not supported"
 # The longest that one Retry-After is obeyed, in seconds: a server that asks for more is reported instead of waited for.
@@ -65,11 +66,20 @@ class ApiError(Exception):
     """A request that failed, as a sentence.
 
     ``status`` is the HTTP status, or None when there was no answer at all; ``reason`` is the server's word (``NotFound``,
-    ``Forbidden``, ``Conflict`` …) or ``Unreachable`` / ``Config``.
+    ``Forbidden``, ``Conflict`` …) or ``Unreachable`` / ``Config`` / ``Deadline``. ``maybe_applied`` is True for a write that was
+    sent and not answered: only a look at the object tells whether it was done.
     """
 
     def __init__(
-        self, cluster: str, message: str, *, status: int | None = None, reason: str = "", verb: str = "", path: str = ""
+        self,
+        cluster: str,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        verb: str = "",
+        path: str = "",
+        maybe_applied: bool = False,
     ) -> None:
         super().__init__(message)
         self.cluster = cluster
@@ -77,6 +87,7 @@ class ApiError(Exception):
         self.reason = reason
         self.verb = verb
         self.path = path
+        self.maybe_applied = maybe_applied
 
 
 class Forward(t.NamedTuple):
@@ -86,22 +97,16 @@ class Forward(t.NamedTuple):
     error: t.Callable[[], str]
 
 
-def secrets_of(value: t.Any, key: str = "") -> set[str]:
-    """What must not be shown of authentication options, at any depth: tokens, passwords, keys, those in a credential plugin's environment."""
-    if isinstance(value, t.Mapping):
-        if key == "env":
-            secret = any(word in str(value.get("name")).upper() for word in ("KEY", "PASSWORD", "SECRET", "TOKEN"))
-            return secrets_of(value.get("value"), "password" if secret else "")
-        return {secret for name, item in value.items() for secret in secrets_of(item, str(name))}
-    if isinstance(value, list):
-        return {secret for item in value for secret in secrets_of(item, key)}
-    return {value} if isinstance(value, str) and value and key in _SECRETS else set()
+class _Body:
+    """The bytes of a request, which know whether they were taken to be sent: before that, the server cannot have acted on them."""
 
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.taken = False
 
-def hide_secrets(module: AnsibleModule, *options: t.Any) -> None:
-    """Have a module never show the secrets in authentication options that Ansible does not know as such: it returns its invocation."""
-    for one in options:
-        module.no_log_values |= secrets_of(one)
+    def __iter__(self) -> t.Iterator[bytes]:
+        self.taken = True
+        yield self._data
 
 
 class _Throttle:
@@ -127,14 +132,15 @@ class _Throttle:
 
 
 class Cluster:
-    """One API server, reached with kubernetes.core's authentication options.
+    """One API server, reached with kubernetes.core's authentication options. Usable after :meth:`close` as well.
 
     :arg name: what messages call it: the member cluster's name.
     :arg auth: values for the keys of ``AUTH_ARG_SPEC``; what is absent is taken from ``K8S_AUTH_…`` in the environment,
         and without a host or kubeconfig from the pod's service account or the default kubeconfig, as kubernetes.core does.
+        A credential plugin is run at once.
     :arg qps: requests a second at the most; :arg in_flight: requests under way at once; :arg timeout: seconds for one answer.
     :arg deadline: the moment (``time.monotonic()``) after which no request is sent and none is waited for.
-    :raises ApiError: the kubeconfig or context cannot be used. Nothing is sent before the first request.
+    :raises ApiError: the kubeconfig, its credential plugin or its proxy cannot be used. Nothing is sent before the first request.
     """
 
     def __init__(
@@ -155,11 +161,24 @@ class Cluster:
         # A sentence, once a dry run turned out to be impossible.
         self.unproven = ""
         self._warn: t.Callable[[str], None] | None = None
-        self._auth = {key: auth.get(key) if auth.get(key) is not None else _from_environment(key) for key in AUTH_ARG_SPEC}
+        self._auth = options_of(auth)
         self._throttle = _Throttle(qps, in_flight)
-        self._configuration = self._configure()
-        self._configuration.connection_pool_maxsize = in_flight
-        self._pool = RESTClientObject(self._configuration).pool_manager
+        self._used = 0.0
+        try:
+            self._configuration = configuration_of(self._auth, self._limit)
+            self._pool = pool_of(self._configuration, in_flight)
+        except AccessError as error:
+            raise self._unusable(error) from error
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections that are kept for the next request."""
+        self._pool.clear()
 
     @classmethod
     def from_module(cls, module: AnsibleModule, name: str | None = None, **limits: t.Any) -> Cluster:
@@ -168,7 +187,6 @@ class Cluster:
         ``name`` is what messages call it; without it the context or the kubeconfig's file name.
         """
         cls.require_library(module)
-        hide_secrets(module, module.params)
         kubeconfig = module.params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
         guess = module.params.get("context") or (os.path.basename(kubeconfig) if isinstance(kubeconfig, str) else None)
         try:
@@ -262,7 +280,7 @@ class Cluster:
         query = {"fieldManager": FIELD_MANAGER, **options.pop("query", {}), "dryRun": "All" if dry_run else ""}
         if not (dry_run and self.unproven):
             try:
-                return self._request(verb, path, query=query, body=body, **options)
+                return self._request(verb, path, query=query, body=body, stores=not dry_run, **options)
             except ApiError as error:
                 if not dry_run or _NO_DRY_RUN not in str(error):
                     raise
@@ -278,7 +296,7 @@ class Cluster:
         # An API server does not look at the query of a DELETE that has a body (apiserver/pkg/endpoints/handlers/delete.go).
         options = {"propagationPolicy": "Background", **({"dryRun": ["All"]} if dry_run else {})}
         try:
-            return self._request("DELETE", path, body=options)
+            return self._request("DELETE", path, body=options, stores=not dry_run)
         except ApiError as error:
             if missing_ok and error.status == http.client.NOT_FOUND:
                 return None
@@ -297,16 +315,7 @@ class Cluster:
         """
         missing = []
         for right in rights:
-            review = self._request(
-                "POST",
-                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                body={
-                    "apiVersion": "authorization.k8s.io/v1",
-                    "kind": "SelfSubjectAccessReview",
-                    "spec": {"resourceAttributes": dict(right)},
-                },
-            )
-            if not review.get("status", {}).get("allowed"):
+            if not self._allowed("SelfSubjectAccessReview", {"resourceAttributes": dict(right)}):
                 missing.append(dict(right))
         return missing
 
@@ -315,24 +324,26 @@ class Cluster:
         groups = ["system:authenticated", "system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
         missing = []
         for right in rights:
-            review = {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SubjectAccessReview",
-                "spec": {
-                    "user": f"system:serviceaccount:{namespace}:{service_account}",
-                    "groups": groups,
-                    "resourceAttributes": dict(right),
-                },
+            spec = {
+                "user": f"system:serviceaccount:{namespace}:{service_account}",
+                "groups": groups,
+                "resourceAttributes": dict(right),
             }
             try:
-                answer = self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+                allowed = self._allowed("SubjectAccessReview", spec)
             except ApiError as error:
                 if error.status == http.client.FORBIDDEN:
                     return None
                 raise
-            if not answer["status"]["allowed"]:
+            if not allowed:
                 missing.append(dict(right))
         return missing
+
+    def _allowed(self, kind: str, spec: t.Mapping[str, t.Any]) -> bool:
+        root = "/apis/authorization.k8s.io/v1"
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+        answer = self._request("POST", f"{root}/{kind.lower()}s", body=review, stores=False)
+        return bool(answer.get("status", {}).get("allowed"))
 
     def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
         """Connect to a port of a pod through the API server (WebSocket, as ``kubectl port-forward`` does).
@@ -345,7 +356,7 @@ class Cluster:
         from kubernetes.stream import ws_client
 
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward"
-        websocket.setdefaulttimeout(self.timeout)
+        websocket.setdefaulttimeout(self._seconds_left("GET", path))
         with self._throttle:
             self.requests += 1
             try:
@@ -381,12 +392,21 @@ class Cluster:
 
     def _headers(self) -> dict[str, str]:
         # the library's hook renews a token that a credential plugin gave, so this is asked for every request
-        headers = {setting["key"]: setting["value"] for setting in self._configuration.auth_settings().values()}
+        try:
+            headers = {setting["key"]: setting["value"] for setting in self._configuration.auth_settings().values()}
+        except AccessError as error:
+            raise self._unusable(error) from error
         if self._auth.get("username") and self._auth.get("password"):
             headers.update(urllib3.make_headers(basic_auth=f"{self._auth['username']}:{self._auth['password']}"))
         if self._auth.get("impersonate_user"):
             headers["Impersonate-User"] = self._auth["impersonate_user"]
         return headers
+
+    def _unusable(self, error: AccessError) -> ApiError:
+        return ApiError(self.name, f"{self.name}: {error}", reason="Deadline" if error.late else "Config")
+
+    def _limit(self) -> Limit:
+        return Limit(_PLUGIN_ANSWERS * self.timeout, self.deadline)
 
     def _request(
         self,
@@ -397,35 +417,48 @@ class Cluster:
         body: t.Any = None,
         content_type: str = "application/json",
         raw: bool = False,
+        stores: bool | None = None,
     ) -> t.Any:
+        """Send a request and give its answer. ``stores`` False: nothing comes of it in the cluster, so it may be sent twice."""
+        stores = verb != "GET" if stores is None else stores
         pairs = {key: value for key, value in (query or {}).items() if value}
         url = self.server + path + ("?" + urlencode(pairs) if pairs else "")
-        data = None if body is None else json.dumps(body).encode()
+        data = b"" if body is None else json.dumps(body).encode()
+        worker.uses(self)
+        began = time.monotonic()
         for attempt in range(1, _ATTEMPTS + 1):
             headers = urllib3.HTTPHeaderDict(self._headers())
             headers["Accept"] = "*/*" if raw else "application/json"
             headers["User-Agent"] = FIELD_MANAGER
-            if data is not None:
+            if data:
                 headers["Content-Type"] = content_type
+                headers["Content-Length"] = str(len(data))
             for group in self._auth.get("impersonate_groups") or []:
                 headers.add("Impersonate-Group", group)
+            sent = _Body(data)
             try:
                 with self._throttle:
                     seconds = self._seconds_left(verb, path)
                     self.requests += 1
                     self.writes += verb != "GET"
+                    if stores and time.monotonic() - self._used > _IDLE:
+                        self.close()
+                    self._used = time.monotonic()
                     answer = self._pool.request(
                         verb,
                         url,
-                        body=data,
+                        body=sent if data else None,
                         headers=headers,
-                        timeout=urllib3.Timeout(connect=min(5.0, seconds), read=seconds),
+                        timeout=urllib3.Timeout(connect=min(5.0, seconds), read=seconds, total=seconds),
                         retries=False,
                     )
             except urllib3.exceptions.HTTPError as error:
-                # A connection that the server closed while it was idle breaks on the next use; a second POST might create twice.
-                broken = isinstance(error, urllib3.exceptions.ProtocolError)
-                if broken and verb != "POST" and attempt < _ATTEMPTS:
+                maybe_applied = stores and sent.taken
+                pause = _pause_unanswered(error, attempt)
+                # an API server that fails over is back soon; one that is down is not worth more than twice the time of an answer
+                end = min(began + 2 * self.timeout, self.deadline or float("inf"))
+                if not maybe_applied and pause is not None and attempt < _ATTEMPTS and time.monotonic() + pause < end:
+                    time.sleep(pause)
                     continue
                 advice = " Set ca_cert, host or kubeconfig so that they fit." if isinstance(error, urllib3.exceptions.SSLError) else ""
                 raise ApiError(
@@ -434,6 +467,7 @@ class Cluster:
                     reason="Unreachable",
                     verb=verb,
                     path=path,
+                    maybe_applied=maybe_applied,
                 ) from error
             pause = _pause(answer, attempt)
             if pause is None or attempt == _ATTEMPTS:
@@ -486,66 +520,6 @@ class Cluster:
             path=path,
         )
 
-    def _configure(self) -> Configuration:
-        auth = self._auth
-        configuration = Configuration()
-        context = auth.get("context")
-        credentials = auth.get("api_key") or (auth.get("client_cert") and auth.get("client_key")) or auth.get("username")
-        try:
-            if not (auth.get("host") and credentials):
-                self._load(configuration, auth.get("kubeconfig"), context, auth.get("persist_config"))
-        except (kube_config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-            raise ApiError(self.name, _unusable(self.name, auth.get("kubeconfig"), context, error), reason="Config") from error
-        except Exception as error:
-            # A kubeconfig that is not YAML raises the YAML library's own error, which is not a dependency of ours.
-            if type(error).__module__.partition(".")[0] != "yaml":
-                raise
-            raise ApiError(self.name, _unusable(self.name, auth.get("kubeconfig"), context, error), reason="Config") from error
-        if auth.get("host"):
-            configuration.host = auth["host"].rstrip("/")
-        if auth.get("api_key"):
-            configuration.api_key = {"authorization": f"Bearer {auth['api_key']}"}
-        for option, attribute in (
-            ("validate_certs", "verify_ssl"),
-            ("ca_cert", "ssl_ca_cert"),
-            ("client_cert", "cert_file"),
-            ("client_key", "key_file"),
-            ("proxy", "proxy"),
-            ("no_proxy", "no_proxy"),
-        ):
-            if auth.get(option) is not None:
-                setattr(configuration, attribute, auth[option])
-        if auth.get("proxy_headers"):
-            configuration.proxy_headers = urllib3.make_headers(**auth["proxy_headers"])
-        return configuration
-
-    @staticmethod
-    def _load(configuration: Configuration, kubeconfig: t.Any, context: str | None, persist: bool | None) -> None:
-        if isinstance(kubeconfig, t.Mapping):
-            kube_config.load_kube_config_from_dict(dict(kubeconfig), context=context, client_configuration=configuration)
-            return
-        if not kubeconfig and not context:
-            try:
-                kube_config.load_incluster_config(client_configuration=configuration)
-                return
-            except kube_config.ConfigException:
-                pass  # not inside a pod: the default kubeconfig it is
-        path = os.path.expanduser(kubeconfig) if kubeconfig else None
-        kube_config.load_kube_config(
-            path, context=context, client_configuration=configuration, persist_config=bool(persist)
-        )
-
-
-def _from_environment(option: str) -> t.Any:
-    """What kubernetes.core's environment variable for an option says, converted to the option's type."""
-    value = os.environ.get(f"K8S_AUTH_{option.upper()}")
-    kind = AUTH_ARG_SPEC[option].get("type")
-    if value is None or kind == "dict":
-        return None
-    if kind == "bool":
-        return value.lower() not in ("0", "false", "no")
-    return [part for part in value.split(",") if part] if kind == "list" else value
-
 
 def _pause(answer: t.Any, attempt: int) -> float | None:
     """Seconds to wait before the request is sent again, or None where the answer is final."""
@@ -557,21 +531,31 @@ def _pause(answer: t.Any, attempt: int) -> float | None:
     return seconds if seconds <= _LONGEST_PAUSE else None
 
 
-def _cause(error: BaseException) -> str:
-    """The words of the innermost error: urllib3 wraps a refused connection in two others."""
-    while True:
-        inner = getattr(error, "reason", None) if not isinstance(error, OSError) else None
-        inner = inner if isinstance(inner, BaseException) else error.__cause__
-        if inner is None:
+def _pause_unanswered(error: Exception, attempt: int) -> float | None:
+    """Seconds to wait before a request that got no answer is sent again, or None where that would come to the same."""
+    cause = _innermost(error)
+    wrong_tls = isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError)
+    if wrong_tls or isinstance(cause, socket.gaierror) or isinstance(error, urllib3.exceptions.LocationValueError):
+        return None
+    # a connection that the server closed while it was idle breaks on the next use
+    if attempt == 1 and isinstance(error, urllib3.exceptions.ProtocolError):
+        return 0.0
+    return 0.5 * 2 ** (attempt - 1)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """urllib3 wraps a refused connection in two others."""
+    while not isinstance(error, OSError):
+        inner = [one for one in (getattr(error, "reason", None), error.__cause__, *error.args) if isinstance(one, BaseException)]
+        if not inner:
             break
-        error = inner
+        error = inner[0]
+    return error
+
+
+def _cause(error: BaseException) -> str:
+    """The words of the innermost error."""
+    error = _innermost(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).rpartition(": ")[2] or type(error).__name__
-
-
-def _unusable(name: str, kubeconfig: t.Any, context: str | None, error: BaseException) -> str:
-    given = "the kubeconfig given as a dictionary" if kubeconfig else "the default kubeconfig"
-    where = kubeconfig if isinstance(kubeconfig, str) else given
-    wanted = f"context {context} of {where}" if context else where
-    return f"{name}: {wanted} cannot be used: {str(error).strip().rstrip('.')}. Set kubeconfig (and context) to one that exists."

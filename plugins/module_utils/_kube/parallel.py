@@ -7,48 +7,59 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.worker import worker
 
 T = t.TypeVar("T")
+
+# How long after the deadline the results of jobs that keep it are waited for, in seconds: it is when their last request ends.
+_GRACE = 1.0
 
 
 def each(jobs: t.Mapping[str, t.Callable[[], T]], *, parallel: int, deadline: float) -> dict[str, T | ApiError]:
     """Run one job per member, at most ``parallel`` at once, and give each member's result or error.
 
-    The threads are daemons: a credential plugin that hangs cannot be stopped, and must neither hold up the others nor
-    the exit.
+    A job that waits for a credential plugin leaves its place to another (:meth:`Worker.away`). The connections that a job
+    used are closed when it is done. The threads are daemons: what cannot be stopped must neither hold up the others nor the exit.
     """
-    todo: queue.SimpleQueue[tuple[str, t.Callable[[], T]]] = queue.SimpleQueue()
-    for item in jobs.items():
-        todo.put(item)
-    done: dict[str, T | ApiError] = {}
-    bugs: list[Exception] = []
+    slots = threading.Semaphore(parallel)
+    ended = threading.Condition()
+    done: dict[str, T | Exception] = {}
 
-    def work() -> None:
-        while True:
-            try:
-                name, job = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done[name] = job()
-            except ApiError as error:
-                done[name] = error
-            except Exception as error:
-                bugs.append(error)
-                return
+    def work(name: str, job: t.Callable[[], T]) -> None:
+        worker.slots, worker.opened = slots, set()
+        try:
+            result: T | Exception = job()
+        except Exception as error:
+            result = error
+        for one in worker.opened:
+            one.close()
+        slots.release()
+        with ended:
+            done[name] = result
+            ended.notify()
 
-    threads = [threading.Thread(target=work, daemon=True) for _number in range(min(parallel, len(jobs)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(min(max(0.0, deadline - time.monotonic()) + 1.0, threading.TIMEOUT_MAX))
-    if bugs:
-        raise bugs[0]
+    def left(more: float = 0.0) -> float:
+        return min(max(0.0, deadline - time.monotonic()) + more, threading.TIMEOUT_MAX)
+
+    started = 0
+    for name, job in jobs.items():
+        if not slots.acquire(timeout=left()):
+            break
+        threading.Thread(target=work, args=(name, job), daemon=True).start()
+        started += 1
+    with ended:
+        ended.wait_for(lambda: len(done) == started, left(_GRACE))
+        results = dict(done)
     late = "{0}: not done within the deadline. Set a longer one, or see why the member is slow."
-    return {name: done[name] if name in done else ApiError(name, late.format(name), reason="Deadline") for name in jobs}
+    answers: dict[str, T | ApiError] = {}
+    for name in jobs:
+        result = results[name] if name in results else ApiError(name, late.format(name), reason="Deadline")
+        if isinstance(result, Exception) and not isinstance(result, ApiError):
+            raise result
+        answers[name] = result
+    return answers

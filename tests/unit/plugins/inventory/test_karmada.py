@@ -31,19 +31,19 @@ class Refused(Exception):
 
 @pytest.fixture
 def parse(tmp_path: Path) -> t.Iterator[t.Callable[..., dict[str, t.Any]]]:
-    """What ansible-inventory lists for a file with these options, where Karmada has the two members above."""
+    """What ansible-inventory lists for a file with these options, where Karmada has the two members above, or what another command says."""
     api = ApiStandIn().__enter__()
     api.put(f"{CLUSTERS}/eu-1", MEMBER)
     api.put(f"{CLUSTERS}/us-1", BARE)
 
-    def call(**options: t.Any) -> dict[str, t.Any]:
+    def call(*command: str, **options: t.Any) -> t.Any:
         file = tmp_path / "fleet.karmada.yml"
         given = {"plugin": "clusterset.dns.karmada", "host": api.url, "api_key": "s3cret", **options}
         file.write_text("".join(f"{key}: {value}\n" for key, value in given.items()))
         known = [str(ROOT), os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")]
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": ":".join(filter(None, known))}
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "inventory", "-i", str(file), "--list"],
+            [sys.executable, "-m", "ansible", *(command or ("inventory", "--list")), "-i", str(file)],
             capture_output=True,
             text=True,
             env=environment,
@@ -51,10 +51,13 @@ def parse(tmp_path: Path) -> t.Iterator[t.Callable[..., dict[str, t.Any]]]:
             timeout=60,
             check=False,
         )
-        if done.returncode or "karmada_members" not in done.stdout:
-            raise Refused(" ".join(done.stderr.split()))
+        if done.returncode or not (command or "karmada_members" in done.stdout):
+            raise Refused(" ".join((done.stdout + done.stderr).split()))
+        if command:
+            return done.stdout
         return json.loads(done.stdout, object_hook=lambda one: one.get("__ansible_unsafe", one))
 
+    call.api = api  # type: ignore[attr-defined]
     yield call
     api.__exit__()
 
@@ -69,6 +72,39 @@ def test_members_are_hosts_with_groups_and_access(parse: t.Any) -> None:
     assert variables["ansible_connection"] == "local"
     assert variables["clusterset_host"].endswith("/apis/cluster.karmada.io/v1alpha1/clusters/eu-1/proxy")
     assert "s3cret" not in json.dumps(data)
+    assert data["_meta"]["hostvars"]["karmada"]["ansible_connection"] == "local"
+
+
+def test_nothing_of_the_machine_that_reads_it_is_in_the_inventory(parse: t.Any, tmp_path: Path) -> None:
+    """Inventory and job may run in different containers."""
+    for path in ("~/karmada.yaml", "karmada.yaml"):
+        data = parse(kubeconfig=path)["_meta"]["hostvars"]
+        assert data["karmada"]["clusterset_kubeconfig"] == data["eu-1"]["clusterset_kubeconfig"] == path
+    data = parse(access="files", members_kubeconfig="~/{name}.yaml")
+    assert data["_meta"]["hostvars"]["us-1"]["clusterset_kubeconfig"] == "~/us-1.yaml"
+    assert data["_meta"]["hostvars"]["us-1"]["ansible_python_interpreter"] == "{{ ansible_playbook_python }}"
+    for own in (sys.executable, sys.prefix, str(tmp_path)):
+        assert own not in json.dumps(data)
+
+
+def test_tasks_run_with_the_python_of_the_playbook(parse: t.Any) -> None:
+    said = parse("adhoc", "eu-1", "-m", "ansible.builtin.setup", "-a", "gather_subset=!all,python")
+    assert f'"executable": "{sys.executable}"' in said
+
+
+def test_what_karmada_says_is_no_template(parse: t.Any) -> None:
+    parse.api.put(f"{CLUSTERS}/eu-1", {**MEMBER, "spec": {"provider": "{{ 40 + 2 }}"}})
+    assert '"msg": "{{ 40 + 2 }}"' in parse("adhoc", "eu-1", "-m", "ansible.builtin.debug", "-a", "msg={{ karmada_provider }}")
+
+
+def test_a_member_called_as_the_control_plane_s_host_is_refused(parse: t.Any) -> None:
+    parse.api.put(f"{CLUSTERS}/karmada", BARE | {"metadata": {"name": "karmada"}})
+    with pytest.raises(Refused, match=r"A member of the fleet is called karmada, as the control plane's host is\. Set control_plane to another"):
+        parse()
+    data = parse(control_plane="control-plane")
+    assert "clusterset_host" not in data["_meta"]["hostvars"]["control-plane"]
+    assert data["_meta"]["hostvars"]["karmada"]["clusterset_host"].endswith("/clusters/karmada/proxy")
+    assert data["karmada_members"]["hosts"] == ["eu-1", "karmada", "us-1"]
 
 
 def test_only_ready_members_if_wanted(parse: t.Any) -> None:

@@ -15,7 +15,6 @@ from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.arguments import members_from
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.fleet import Fleet
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import hide_secrets
 from ansible_collections.clusterset.dns.plugins.modules import serviceimport_ips, serviceimport_ips_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
@@ -750,19 +749,3 @@ SETTINGS = serviceimport_ips.settings_from(
 
 def serviceimport_ips_member(api: ApiStandIn) -> t.Any:
     return members_from({"members": [member(api)]})[0]
-
-
-def test_secrets_in_kubeconfigs_and_members_are_known_as_such() -> None:
-    """What a module knows as secret it masks in all that it returns, its invocation included."""
-
-    class Module:
-        no_log_values: t.ClassVar[set[str]] = set()
-
-    env = [{"name": "AWS_PROFILE", "value": "prod"}, {"name": "AWS_SECRET_ACCESS_KEY", "value": "s3cret-1"}]
-    kubeconfig = {
-        "current-context": "a",
-        "users": [{"name": "u", "user": {"token": "s3cret-2", "client-key-data": "s3cret-3", "exec": {"command": "aws", "env": env}}}],
-    }
-    members = [{"name": "a", "api_key": "s3cret-4"}, {"name": "b", "kubeconfig": kubeconfig, "proxy_headers": {"basic_auth": "s3cret-5"}}]
-    hide_secrets(Module, {"members": members, "context": "a", "karmada": {"password": "s3cret-6"}})  # type: ignore[arg-type]
-    assert Module.no_log_values == {f"s3cret-{number}" for number in range(1, 7)}
