@@ -59,11 +59,16 @@ def problems(name: str, missing_rights: t.Iterable[Object], wanted: t.Iterable[s
 
 def waiting_for(clusters: t.Iterable[Object], wanted: t.Collection[str]) -> dict[str, str]:
     """Which of the ``wanted`` clusters do not serve the kinds yet, with the reason: those that are not Ready never will."""
-    return {
-        one["name"]: f"it is not Ready: {one['why']}" if not one["ready"] else "its API enablements do not list them yet"
-        for one in clusters
-        if one["name"] in wanted and not one["serves"]
-    }
+    return {one["name"]: _why(one) for one in clusters if one["name"] in wanted and not one["serves"]}
+
+
+def unusable(clusters: t.Iterable[Object], wanted: t.Collection[str]) -> dict[str, str]:
+    """Those of the ``wanted`` clusters in which Karmada's scheduler places nothing new, with the reason."""
+    return {one["name"]: _why(one) for one in clusters if one["name"] in wanted and not (one["ready"] and one["serves"])}
+
+
+def _why(one: Object) -> str:
+    return "its API enablements do not list them yet" if one["ready"] else f"it is not Ready: {one['why']}"
 
 
 def crd_age(labels: t.Mapping[str, str] | None) -> tuple[int, ...]:

@@ -172,8 +172,8 @@ class Exports:
         """Wait until Karmada has placed them. :returns: for each that it has not placed why, in its scheduler's words."""
         usable = [one["name"] for one in clusters if one["ready"] and one["serves"]]
         named = {name for rows in self._written.values() for row in rows for name in _named(row)}
-        for name, why in _clusters.waiting_for(clusters, named).items():
-            self.warnings.append(f"{self.karmada.name}: Karmada places nothing in {name} for now: {why}.")
+        for name, why in _clusters.unusable(clusters, named).items():
+            self.warnings.append(f"{self.karmada.name}: Karmada places nothing new in {name}: {why}.")
         open_ = {(one["namespace"], one["name"]) for one in services}
         spaces = {namespace for namespace, _name in open_}
 

@@ -42,7 +42,10 @@ def test_what_is_placed_as_its_policy_says() -> None:
     [
         (None, "no policy has selected it yet"),
         (binding(annotations={}), "no policy has selected it yet"),
-        (binding(annotations={"clusterpropagationpolicy.karmada.io/name": "all"}), "it is bound to ClusterPropagationPolicy all, which is not ours"),
+        (
+            binding(annotations={"clusterpropagationpolicy.karmada.io/name": "all"}),
+            "it is bound to ClusterPropagationPolicy all, which is not ours",
+        ),
         (binding(status={"schedulerObservedGeneration": 2}), "Karmada's scheduler has not looked at it since it changed"),
         (binding(status={"conditions": []}), "not looked at yet"),
         (binding(status={"conditions": [{"type": "Scheduled", "status": "False", "message": "0/2 clusters"}]}), "0/2 clusters"),
