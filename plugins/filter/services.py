@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
-from ansible_collections.clusterset.dns.plugins.module_utils._karmada import services as _services
+from ansible_collections.clusterset.dns.plugins.module_utils._karmada.services import input_problems
 
 
 class FilterModule:
     """Filters on ``clusterset_services``."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {
-            "input_problems": _services.input_problems,
-            "service_objects": _services.objects,
-            "service_problems": _services.problems,
-        }
+        return {"input_problems": partial(input_problems, prefix="clusterset_")}

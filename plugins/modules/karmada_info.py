@@ -71,10 +71,6 @@ options:
         description: The namespace; empty for all of them.
         type: str
         default: ""
-  collected:
-    description: Read as well which EndpointSlices Karmada collected for the ServiceExports of this collection.
-    type: bool
-    default: false
   wait:
     description: Wait until each Ready cluster of O(members) lists the kinds.
     type: bool
@@ -124,32 +120,6 @@ clusters:
     serves:
       description: Whether the cluster lists all O(kinds).
       type: bool
-collected:
-  description: The EndpointSlices that Karmada collected from members for the ServiceExports that this collection made.
-  returned: when O(collected=true)
-  type: list
-  elements: dict
-  contains:
-    work:
-      description: Name of the Work that holds it.
-      type: str
-    cluster:
-      description: The cluster that it was collected from.
-      type: str
-      sample: member1
-    namespace:
-      description: Namespace of the exported Service.
-      type: str
-      sample: default
-    name:
-      description: Name of the exported Service.
-      type: str
-      sample: serve
-crds:
-  description: The labels of the control plane's own ServiceExport and ServiceImport CustomResourceDefinitions, by name.
-  returned: success
-  type: dict
-  sample: {serviceimports.multicluster.x-k8s.io: {}}
 pending:
   description: The clusters of O(members) that do not list the kinds, each with the reason in words.
   returned: success
@@ -166,13 +136,21 @@ duration:
   type: float
 """
 
+<<<<<<< HEAD
 import time
 import typing as t
 
+=======
+from ansible.module_utils.basic import AnsibleModule
+>>>>>>> part-exports
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada import clusters as _karmada
-from ansible_collections.clusterset.dns.plugins.module_utils._karmada.services import LABELS
+from ansible_collections.clusterset.dns.plugins.module_utils._karmada import control_plane
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+<<<<<<< HEAD
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
+=======
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
+>>>>>>> part-exports
 
 ARGUMENT_SPEC = {
     "members": {"type": "list", "elements": "str", "default": []},
@@ -189,77 +167,32 @@ ARGUMENT_SPEC = {
             "namespace": {"default": ""},
         },
     },
-    "collected": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 2},
 }
-CLUSTERS = "/apis/cluster.karmada.io/v1alpha1/clusters"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-EXPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceexports"
-WORKS = "/apis/work.karmada.io/v1alpha1/works"
-
-
-def look(karmada: Cluster, params: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Karmada's clusters. :raises ApiError: it does not answer, or is no Karmada."""
-    try:
-        items = karmada.list(CLUSTERS)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        message = (
-            f"{karmada.name}: the API server at {karmada.server} is not Karmada's: it has no cluster.karmada.io."
-            " Set clusterset_kubeconfig of the control plane's host to Karmada's kubeconfig."
-        )
-        raise ApiError(karmada.name, message, status=404, reason="NotKarmada") from error
-    found = [_karmada.cluster(item, params["group_version"], params["kinds"]) for item in items]
-    return sorted(found, key=lambda one: one["name"])
-
-
-def crd_labels(karmada: Cluster) -> dict[str, dict[str, str]]:
-    """The labels of the MCS-API's CustomResourceDefinitions that the control plane has, by name."""
-    names = [f"{plural}.multicluster.x-k8s.io" for plural in ("serviceexports", "serviceimports")]
-    found = {name: karmada.get(f"{CRDS}/{name}", missing_ok=True) for name in names}
-    return {name: crd["metadata"].get("labels") or {} for name, crd in found.items() if crd}
-
-
-def collected(karmada: Cluster, crds: t.Collection[str]) -> list[dict[str, str]]:
-    """What Karmada collected for our exports, of which there are none without their definition."""
-    if "serviceexports.multicluster.x-k8s.io" not in crds:
-        return []
-    exports = karmada.list(EXPORTS, label_selector=",".join(f"{key}={value}" for key, value in LABELS.items()))
-    return _karmada.collected(karmada.list(WORKS, label_selector=_karmada.COLLECTED) if exports else [], exports)
 
 
 def main() -> None:
     module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     params = module.params
     karmada = Cluster.from_module(module, "karmada")
-    started = time.monotonic()
+    waiter = Waiter(params["wait_timeout"] if params["wait"] and not module.check_mode else 0, sleep=params["wait_sleep"])
     try:
         missing = karmada.can_i(params["rights"])
-        crds = crd_labels(karmada)
-        while True:
-            clusters = look(karmada, params)
-            pending = _karmada.waiting_for(clusters, params["members"])
-            hopeful = any(one["ready"] and one["name"] in pending for one in clusters)
-            elapsed = time.monotonic() - started
-            if module.check_mode or not params["wait"] or not hopeful or elapsed >= params["wait_timeout"]:
-                break
-            time.sleep(params["wait_sleep"])
-        # last: who asks for it may not be allowed to, and what is asked may be no Karmada, which is said in better words than those of a refusal
-        more = {"collected": [] if missing else collected(karmada, crds)} if params["collected"] else {}
+        clusters, _served = waiter.until(
+            lambda: control_plane.clusters(karmada, params["group_version"], params["kinds"]),
+            lambda found: not any(one["ready"] and one["name"] in _karmada.waiting_for(found, params["members"]) for one in found),
+        )
     except ApiError as error:
         module.fail_json(msg=str(error))
     names = {one["name"] for one in clusters}
     module.exit_json(
         changed=False,
         clusters=clusters,
-        crds=crds,
-        pending=pending,
+        pending=_karmada.waiting_for(clusters, params["members"]),
         problems=_karmada.problems(karmada.name, missing, params["members"], names),
-        duration=round(elapsed, 1),
-        **more,
+        duration=round(waiter.elapsed, 1),
     )
 
 

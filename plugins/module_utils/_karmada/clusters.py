@@ -42,34 +42,33 @@ def cluster(item: Object, group_version: str, kinds: t.Collection[str]) -> dict[
     }
 
 
-def problems(
-    name: str, missing_rights: t.Iterable[Object], wanted: t.Iterable[str], found: t.Collection[str]
-) -> list[str]:
+def problems(name: str, missing_rights: t.Iterable[Object], wanted: t.Iterable[str], found: t.Collection[str]) -> list[str]:
     """The sentences that say why the run cannot begin: rights that are missing, members that Karmada does not know."""
     sentences = []
     rights = [describe_right(right) for right in missing_rights]
     if rights:
-        sentences.append(
-            f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig."
-        )
+        sentences.append(f"{name}: the credentials in use may not {'; nor '.join(rights)}. Grant that or set another kubeconfig.")
     unknown = [one for one in wanted if one not in found]
     if unknown:
         sentences.append(
             f"{', '.join(unknown)} is not a member of this Karmada, which has {', '.join(sorted(found)) or 'no member'}."
-            " Join it, or set clusterset_member of the host to the name that Karmada uses."
+            " Join it, or give it the name that Karmada uses."
         )
     return sentences
 
 
 def waiting_for(clusters: t.Iterable[Object], wanted: t.Collection[str]) -> dict[str, str]:
     """Which of the ``wanted`` clusters do not serve the kinds yet, with the reason: those that are not Ready never will."""
-    return {
-        one["name"]: f"it is not Ready: {one['why']}"
-        if not one["ready"]
-        else "its API enablements do not list them yet"
-        for one in clusters
-        if one["name"] in wanted and not one["serves"]
-    }
+    return {one["name"]: _why(one) for one in clusters if one["name"] in wanted and not one["serves"]}
+
+
+def unusable(clusters: t.Iterable[Object], wanted: t.Collection[str]) -> dict[str, str]:
+    """Those of the ``wanted`` clusters in which Karmada's scheduler places nothing new, with the reason."""
+    return {one["name"]: _why(one) for one in clusters if one["name"] in wanted and not (one["ready"] and one["serves"])}
+
+
+def _why(one: Object) -> str:
+    return "its API enablements do not list them yet" if one["ready"] else f"it is not Ready: {one['why']}"
 
 
 def crd_age(labels: t.Mapping[str, str] | None) -> tuple[int, ...]:
@@ -82,78 +81,22 @@ def crd_age(labels: t.Mapping[str, str] | None) -> tuple[int, ...]:
     return (*map(int, release.split(".")), int(labels.get("multicluster.x-k8s.io/crd-schema-revision", "0")))
 
 
-def not_older(wanted: t.Iterable[Object], found: t.Mapping[str, t.Mapping[str, str]]) -> list[Object]:
-    """Those of the ``wanted`` CustomResourceDefinitions that would not replace a newer one.
-
-    :arg found: the labels of those that are there, by name.
-    """
-    return [
-        crd
-        for crd in wanted
-        if crd["metadata"]["name"] not in found
-        or crd_age(crd["metadata"].get("labels")) >= crd_age(found[crd["metadata"]["name"]])
-    ]
-
-
-def unplaced(bindings: t.Iterable[Object], services: t.Iterable[Object]) -> list[str]:
-    """The exports and imports of ``services`` that Karmada's scheduler has not placed, with its word for why.
-
-    :arg bindings: Karmada's ResourceBindings: one for each object that a policy selects, with a condition ``Scheduled``.
-    """
-    scheduled = {}
-    for binding in bindings:
-        resource = binding["spec"]["resource"]
-        conditions = binding.get("status", {}).get("conditions") or []
-        condition = next((one for one in conditions if one["type"] == "Scheduled"), {})
-        key = (resource["kind"], resource.get("namespace"), resource["name"])
-        scheduled[key] = "" if condition.get("status") == "True" else condition.get("message") or "not looked at yet"
-    wanted = [
-        (kind, service["namespace"], service["name"])
-        for service in services
-        for kind in ("ServiceExport", "ServiceImport")
-    ]
-    return [
-        f"{kind} {namespace}/{name}: {scheduled.get((kind, namespace, name), 'no policy has selected it yet')}"
-        for kind, namespace, name in wanted
-        if scheduled.get((kind, namespace, name), "missing")
-    ]
-
-
-def collected(works: t.Iterable[Object], exports: t.Iterable[Object]) -> list[dict[str, str]]:
-    """The EndpointSlices that Karmada collected from members for ``exports``: ``{work, cluster, namespace, name}``, the last two the Service's.
-
-    :arg works: those with the label :data:`COLLECTED`.
-    """
-    exported = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in exports}
-    found = []
-    for work in works:
-        metadata = work["metadata"]
-        namespace, name = (metadata["labels"].get(f"endpointslice.karmada.io/{key}", "") for key in ("namespace", "name"))
-        if (namespace, name) in exported:
-            cluster = metadata["namespace"].removeprefix(_SPACE)
-            found.append({"work": metadata["name"], "cluster": cluster, "namespace": namespace, "name": name})
-    return found
-
-
-def left_slices(found: t.Iterable[Object], services: t.Iterable[Object], prune: bool) -> list[dict[str, t.Any]]:
-    """What makes Karmada leave EndpointSlices of members where they are when it forgets what it collected, as an export is withdrawn.
+def left_works(works: t.Iterable[Object], after: t.Mapping[tuple[str, str], t.Collection[str]]) -> list[Object]:
+    """Of the Works that hold EndpointSlices collected from members, those that Karmada is about to delete as a cluster exports no longer.
 
     A Service that Karmada delivered hands its label ``karmada.io/managed`` on to its EndpointSlices, so that Karmada takes them for its own
     and deletes them in the member with the Work (``ObjectWatcher.Delete``, 1.16). Kubernetes makes them anew, but not where its controller has
     been started since it last wrote them (``onEndpointSliceDelete``, 1.34): the Service then has no endpoints until a pod of it changes.
 
-    :arg found: what :func:`collected` gives.
-    :arg services: those that are exported from now on, each from its ``from_clusters``.
-    :arg prune: whether exports of other services go.
+    :arg works: those with the label :data:`COLLECTED`.
+    :arg after: the clusters that export each service (namespace and name) from now on; others stay as they are.
     """
-    exporters = {(service["namespace"], service["name"]): service["from_clusters"] for service in services}
-    return [
-        {
-            "apiVersion": "work.karmada.io/v1alpha1",
-            "kind": "Work",
-            "metadata": {"namespace": _SPACE + one["cluster"], "name": one["work"]},
-            "spec": {"preserveResourcesOnDeletion": True},
-        }
-        for one in found
-        if one["cluster"] not in exporters.get((one["namespace"], one["name"]), () if prune else (one["cluster"],))
-    ]
+    left = []
+    for work in works:
+        marks = work["metadata"].get("labels") or {}
+        service = (marks.get("endpointslice.karmada.io/namespace", ""), marks.get("endpointslice.karmada.io/name", ""))
+        cluster = work["metadata"]["namespace"].removeprefix(_SPACE)
+        preserved = (work.get("spec") or {}).get("preserveResourcesOnDeletion")
+        if service in after and cluster not in after[service] and not preserved:
+            left.append(work)
+    return left

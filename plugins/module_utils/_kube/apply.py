@@ -31,17 +31,23 @@ _KNOWN = {
 }
 
 
+# What stands for "nobody has looked yet", as None means that there is no such object.
+_LOOK: t.Any = object()
+
+
 class Row(t.NamedTuple):
     """What became of one object.
 
     ``action`` is ``unchanged``, ``created``, ``patched``, ``adopted``, ``deleted``, ``given back`` or ``kept`` (it is not ours). ``note`` is a
-    sentence, '' for none. ``found`` is the object as it was, None where there was none; ``wanted`` is what was asked for.
+    sentence, '' for none. ``found`` is the object as it was, None where there was none; ``wanted`` is what was asked for; ``now`` is the object
+    as it is, None where there is none (any more).
     """
 
     wanted: Object
     action: str
     found: dict[str, t.Any] | None
     note: str = ""
+    now: dict[str, t.Any] | None = None
 
     @property
     def changed(self) -> bool:
@@ -90,9 +96,11 @@ class Applier:
         kind = self.kind(item["apiVersion"], item["kind"])
         return self.cluster.get(_path(kind, item), missing_ok=True) if kind else None
 
-    def present(self, wanted: dict[str, t.Any]) -> Row:
+    def present(self, wanted: dict[str, t.Any], *, found: dict[str, t.Any] | None = _LOOK, ours: bool = False) -> Row:
         """Create it, or patch what differs. Our labels are put on it.
 
+        :arg found: the object that is there, None for none, where the caller has just looked.
+        :arg ours: the caller knows that what is there is ours.
         :raises ApiError: the kind is not served here; the object is somebody else's (reason ``NotOurs``); the API server refuses.
         """
         kind = self.kind(wanted["apiVersion"], wanted["kind"])
@@ -106,21 +114,21 @@ class Applier:
                 " created. Install its CustomResourceDefinition first."
             )
             raise ApiError(self.cluster.name, message, reason="NoKind")
-        found = self.cluster.get(_path(kind, wanted), missing_ok=True)
+        if found is _LOOK:
+            found = self.cluster.get(_path(kind, wanted), missing_ok=True)
         if found is None:
             return self._create(kind, wanted)
         action = "patched"
-        if whose := ownership.owner(found, self.fleet, wanted):
-            if not self.adopt:
-                message = (
-                    f"{self.cluster.name}: {describe(wanted)} exists and is not ours: it belongs to {whose}. Set adopt to take it over (it is"
-                    " given back at the end), or rename or delete it."
-                )
-                raise ApiError(self.cluster.name, message, reason="NotOurs")
+        if not ours and (refusal := self.refusal(wanted, found)):
+            raise ApiError(self.cluster.name, refusal, reason="NotOurs")
+        if not ours and ownership.owner(found, self.fleet, wanted):
             action = "adopted"
-            annotations = {**(metadata.get("annotations") or {}), **ownership.adoption(found)}
-            wanted = {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
+            # What an earlier version made is ours to delete in the end, so nothing of it is kept.
+            if ownership.fleet_of(found) != "":
+                annotations = {**(metadata.get("annotations") or {}), **ownership.adoption(found)}
+                wanted = {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
         if satisfied(wanted, found):
+<<<<<<< HEAD
             return self._note(Row(wanted, "unchanged", found))
         path = _path(kind, wanted)
         self._send(Row(wanted, action, found), lambda: self.cluster.patch(path, wanted, dry_run=self.dry_run))
@@ -131,10 +139,29 @@ class Applier:
         row = Row(wanted, "created", None)
         try:
             self._send(row, lambda: self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run))
+=======
+            return self._note(Row(wanted, "unchanged", found, now=found))
+        now = self.cluster.patch(_path(kind, wanted), wanted, dry_run=self.dry_run)
+        return self._note(Row(wanted, action, found, now=now))
+
+    def refusal(self, wanted: Object, found: Object) -> str:
+        """The sentence that says why :meth:`present` would not write; '' where it would."""
+        whose = "" if self.adopt else ownership.owner(found, self.fleet, wanted)
+        return whose and (
+            f"{self.cluster.name}: {describe(wanted)} exists and is not ours: it belongs to {whose}. Set adopt to take it over (it is"
+            " given back at the end), or rename or delete it."
+        )
+
+    def _create(self, kind: Kind, wanted: dict[str, t.Any]) -> Row:
+        namespace, note, now = wanted["metadata"].get("namespace"), "", None
+        try:
+            now = self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run)
+>>>>>>> part-exports
         except ApiError as error:
             # A dry run cannot create the namespace that an earlier object, or an earlier play, would have made.
             if not (self.dry_run and error.status == http.client.NOT_FOUND):
                 raise
+<<<<<<< HEAD
             return self._note(row._replace(note=f"namespace {namespace} does not exist yet"))
         return row
 
@@ -153,23 +180,36 @@ class Applier:
             if not error.maybe_applied:
                 self.rows.pop()
             raise
+=======
+            note = f"namespace {namespace} does not exist yet"
+        return self._note(Row(wanted, "created", None, note, now))
+>>>>>>> part-exports
 
-    def absent(self, item: dict[str, t.Any]) -> Row:
+    def absent(self, item: dict[str, t.Any], *, found: dict[str, t.Any] | None = _LOOK, ours: bool = False) -> Row:
         """Delete it where it is ours, give it back where it was adopted, keep it where it is somebody else's.
 
         :arg item: apiVersion, kind and metadata are enough; with a spec, an object of the version before fleets is ours where it says the same.
+        :arg found, ours: as in :meth:`present`.
         """
-        found = self.find(item)
+        if found is _LOOK:
+            found = self.find(item)
         if found is None:
             return self._note(Row(item, "unchanged", None))
-        if whose := ownership.owner(found, self.fleet, item):
-            return self._note(Row(item, "kept", found, f"{describe(item)} belongs to {whose}, so it stays."))
+        if not ours and (whose := ownership.owner(found, self.fleet, item if set(item) - {"apiVersion", "kind", "metadata"} else None)):
+            return self._note(Row(item, "kept", found, f"{describe(item)} belongs to {whose}, so it stays.", found))
         path = _path(t.cast("Kind", self.kind(item["apiVersion"], item["kind"])), item)
         if patch := ownership.giving_back(found):
+<<<<<<< HEAD
             self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
         else:
             self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, dry_run=self.dry_run))
         return self.rows[-1]
+=======
+            now = self.cluster.patch(path, patch, dry_run=self.dry_run)
+            return self._note(Row(item, "given back", found, now=now))
+        self.cluster.delete(path, dry_run=self.dry_run)
+        return self._note(Row(item, "deleted", found))
+>>>>>>> part-exports
 
     def put_back(self, row: Row) -> None:
         """Undo what :meth:`present` or :meth:`absent` did, where what is there is still what they left."""
@@ -177,11 +217,22 @@ class Applier:
             return
         kind = t.cast("Kind", self.kind(row.wanted["apiVersion"], row.wanted["kind"]))
         path = _path(kind, row.wanted)
+        now = self.cluster.get(path, missing_ok=True)
+        gone = row.action == "deleted"
+        if now is not None and (gone or (row.action != "given back" and not satisfied(row.wanted, now))):
+            return
         if row.found is None:
             self.cluster.delete(path)
+<<<<<<< HEAD
             return
         now = self.cluster.get(path, missing_ok=True)
         if now is None:
+=======
+        elif now is None:
+            written_by_the_server = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+            metadata = {key: value for key, value in row.found["metadata"].items() if key not in written_by_the_server}
+            body = {key: value for key, value in row.found.items() if key != "status"}
+>>>>>>> part-exports
             named = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"]}
             self.cluster.create(kind.path(row.found["metadata"].get("namespace")), {**named, **recreated(row.found)})
         elif patch := ownership.merge_patch(_kept(now), _kept(row.found)):

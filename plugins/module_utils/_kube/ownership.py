@@ -32,6 +32,10 @@ _SIGNS = {
     "argocd.argoproj.io/tracking-id": "Argo CD ({})",
     "kustomize.toolkit.fluxcd.io/name": "Flux Kustomization {}",
     "helm.toolkit.fluxcd.io/name": "Flux HelmRelease {}",
+    MANAGED_BY: "{}",
+}
+# Karmada marks what a policy selects, whoever made it: said where nothing better is known.
+_SELECTED = {
     "propagationpolicy.karmada.io/name": "Karmada's PropagationPolicy {}",
     "clusterpropagationpolicy.karmada.io/name": "Karmada's ClusterPropagationPolicy {}",
 }
@@ -69,12 +73,10 @@ def owner(found: Object, fleet: str, wanted: Object | None = None) -> str:
     if theirs is not None:
         return f"fleet {theirs} of clusterset.dns"
     metadata = found["metadata"]
-    for marks in (metadata.get("annotations") or {}, metadata.get("labels") or {}):
-        for sign, words in _SIGNS.items():
-            if marks.get(sign):
-                return words.format(marks[sign])
-    if manager := (metadata.get("labels") or {}).get(MANAGED_BY):
-        return str(manager)
+    marks = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
+    for sign, words in {**_SIGNS, **_SELECTED}.items():
+        if marks.get(sign):
+            return words.format(marks[sign])
     if references := metadata.get("ownerReferences"):
         return f"{references[0]['kind']} {references[0]['name']}"
     return "somebody else"

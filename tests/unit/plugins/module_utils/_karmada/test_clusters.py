@@ -47,63 +47,31 @@ def test_a_member_that_karmada_does_not_have_is_said():
     sentences = _karmada.problems("karmada", [], ["member1", "member9"], {"member1", "member2"})
     assert sentences == [
         "member9 is not a member of this Karmada, which has member1, member2."
-        " Join it, or set clusterset_member of the host to the name that Karmada uses."
+        " Join it, or give it the name that Karmada uses."
     ]
 
 
-def crd(release, revision="0"):
-    labels = {"multicluster.x-k8s.io/release-version": release, "multicluster.x-k8s.io/crd-schema-revision": revision}
-    return {"metadata": {"name": "serviceimports.multicluster.x-k8s.io", "labels": labels}}
+def test_which_definition_is_newer():
+    def age(release, revision="0"):
+        return _karmada.crd_age({"multicluster.x-k8s.io/release-version": release, "multicluster.x-k8s.io/crd-schema-revision": revision})
+
+    assert _karmada.crd_age(None) < age("v0.5.2") < age("v0.5.2", "1") < age("v0.6.0") < age("v0.10.0")
 
 
-def test_a_newer_definition_is_never_replaced():
-    name = "serviceimports.multicluster.x-k8s.io"
-    assert _karmada.not_older([crd("v0.5.2")], {}) == [crd("v0.5.2")]
-    assert _karmada.not_older([crd("v0.5.2")], {name: {}}) == [crd("v0.5.2")]
-    assert _karmada.not_older([crd("v0.5.2")], {name: crd("v0.6.0")["metadata"]["labels"]}) == []
-    assert _karmada.not_older([crd("v0.5.2")], {name: crd("v0.5.2", "1")["metadata"]["labels"]}) == []
-    assert _karmada.not_older([crd("v0.10.0")], {name: crd("v0.9.0")["metadata"]["labels"]})
-
-
-def binding(kind, status="True", message=""):
-    return {
-        "spec": {"resource": {"kind": kind, "namespace": "default", "name": "serve"}},
-        "status": {"conditions": [{"type": "Scheduled", "status": status, "message": message}]},
-    }
-
-
-def test_what_karmada_has_not_placed_is_said_in_its_words():
-    services = [{"namespace": "default", "name": "serve"}]
-    placed = [binding("ServiceExport"), binding("ServiceImport")]
-    assert _karmada.unplaced(placed, services) == []
-    assert _karmada.unplaced(placed[:1], services) == ["ServiceImport default/serve: no policy has selected it yet"]
-    refused = [binding("ServiceExport", "False", "0/2 clusters are available"), placed[1]]
-    assert _karmada.unplaced(refused, services) == ["ServiceExport default/serve: 0/2 clusters are available"]
-
-
-def work(cluster, service, name="serve-abc"):
+def work(cluster, service, **spec):
     labels = {"endpointslice.karmada.io/namespace": "default", "endpointslice.karmada.io/name": service}
-    return {"metadata": {"namespace": f"karmada-es-{cluster}", "name": name, "labels": labels}}
-
-
-def test_what_karmada_collected_for_exports():
-    exports = [{"metadata": {"namespace": "default", "name": "serve"}}]
-    # of MultiClusterServices the Works have no service
-    unlabelled = {"metadata": {"namespace": "karmada-es-a", "name": "other", "labels": {}}}
-    assert _karmada.collected([work("a", "serve"), work("a", "foreign"), unlabelled], exports) == [
-        {"work": "serve-abc", "cluster": "a", "namespace": "default", "name": "serve"}
-    ]
+    return {"metadata": {"namespace": f"karmada-es-{cluster}", "name": f"{service}-{cluster}", "labels": labels}, "spec": spec}
 
 
 def test_slices_are_left_where_an_export_goes_and_nowhere_else():
-    found = [{"work": f"{name}-{cluster}", "cluster": cluster, "namespace": "default", "name": name} for name in ("x", "y") for cluster in ("a", "b")]
-    services = [{"namespace": "default", "name": "x", "from_clusters": ["a"]}]
+    # of MultiClusterServices the Works have no service
+    unlabelled = {"metadata": {"namespace": "karmada-es-a", "name": "other"}}
+    works = [*(work(cluster, name) for name in ("x", "y") for cluster in ("a", "b")), unlabelled]
 
-    def left(prune, services):
-        return [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in _karmada.left_slices(found, services, prune)]
+    def left(after):
+        return [one["metadata"]["name"] for one in _karmada.left_works(works, after)]
 
-    # x is no longer exported from b; y stays as it is unless pruned
-    assert left(False, services) == [("karmada-es-b", "x-b")]
-    assert left(True, services) == [("karmada-es-b", "x-b"), ("karmada-es-a", "y-a"), ("karmada-es-b", "y-b")]
-    assert len(left(True, [])) == 4
-    assert all(one["spec"] == {"preserveResourcesOnDeletion": True} for one in _karmada.left_slices(found, [], True))
+    assert left({("default", "x"): ["a"]}) == ["x-b"]
+    assert left({("default", "x"): ["a"], ("default", "y"): []}) == ["x-b", "y-a", "y-b"]
+    assert left({("other", "x"): []}) == []
+    assert _karmada.left_works([work("a", "x", preserveResourcesOnDeletion=True)], {("default", "x"): []}) == []

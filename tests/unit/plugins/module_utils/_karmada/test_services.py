@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.clusterset.dns.plugins.filter.services import FilterModule
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada import services as _services
 
 MEMBERS = ["member1", "member2"]
@@ -31,11 +32,46 @@ def test_a_namespace_comes_first_where_it_is_asked_for():
     }
 
 
+def test_a_namespace_of_two_services_is_made_once():
+    made = _services.objects([service(create_namespace=True), service(name="b", create_namespace=True)], MEMBERS)
+    assert [item["kind"] for item in made].count("Namespace") == 1
+
+
+def test_an_import_without_clusters_never_leaves_one():
+    placed = {_services.Key("ServiceImport", "default", "serve"): ["member3", "member2"]}
+
+    def names(**changes):
+        made = {item["metadata"]["name"]: item for item in _services.objects([service(**changes)], MEMBERS, placed)}
+        return _services.cluster_names(made["serve-serviceimport"])
+
+    assert names() == ["member3", "member2", "member1"]
+    # what the user says himself may shrink
+    assert names(to_clusters=["member2"]) == ["member2"]
+    assert names(to_clusters=["member1", "member2"]) == ["member2", "member1"]
+
+
+def test_what_is_there_keeps_its_order():
+    assert _services.clusters_of(["a", "b"], ["b", "a"], grows=False) == ["b", "a"]
+    assert _services.clusters_of(["a", "b", "a"], [], grows=False) == ["a", "b"]
+
+
+def test_what_an_earlier_version_made_is_known_by_its_shape():
+    for item in _services.objects([service()], MEMBERS):
+        assert _services.would_make(item) == item
+    policy = _services.objects([service()], MEMBERS)[0]
+    assert _services.selected(policy) == ("ServiceExport", "default", "serve")
+    assert _services.would_make({**policy, "metadata": {"namespace": "default", "name": "mine"}}) is None
+    spread = {**policy, "spec": {**policy["spec"], "placement": {"clusterAffinity": {"labelSelector": {}}}}}
+    assert _services.would_make(spread) is None
+    theirs = {"apiVersion": _services.MCS, "kind": "ServiceImport", "metadata": policy["metadata"], "spec": {"type": "Headless", "sessionAffinity": "None"}}
+    assert _services.would_make(theirs) is None
+
+
 def test_long_names_give_policies_that_differ_and_fit_a_label():
     names = {
         item["metadata"]["name"]
         for end in "ab"
-        for item in _services.objects([service(name="s" * 62 + end)], MEMBERS)
+        for item in _services.objects([service(name="s" * 54 + end)], MEMBERS)
         if item["kind"] == "PropagationPolicy"
     }
     assert len(names) == 4
@@ -43,7 +79,10 @@ def test_long_names_give_policies_that_differ_and_fit_a_label():
 
 
 def test_good_services_have_no_problems():
-    assert _services.problems([service(), service(name="b", type="Headless", to_clusters=["member2"])], MEMBERS) == []
+    good = [service(), service(name="b", type="Headless", to_clusters=["member2"]), service(name="s" * 55, namespace="kube")]
+    assert _services.problems(good, MEMBERS) == []
+    dns = [{"port": 53, "name": "udp", "protocol": "UDP"}, {"port": 53, "name": "tcp"}]
+    assert _services.problems([service(ports=dns)], MEMBERS) == []
 
 
 @pytest.mark.parametrize(
@@ -58,7 +97,13 @@ def test_good_services_have_no_problems():
         ({"ports": [{"port": 1, "protocol": "tcp"}]}, "TCP, UDP, SCTP"),
         ({"ports": [{"port": 1, "name": "Http"}]}, "not a DNS label"),
         ({"ports": [{"port": 1, "targetPort": 2}]}, "targetPort is not known"),
-        ({"name": "s" * 64}, "63 characters"),
+        ({"ports": [{"port": 1, "name": "a"}, {"port": 1, "name": "b", "protocol": "TCP"}]}, "port 1/TCP is there twice"),
+        ({"name": "s" * 64}, "55 characters at most"),
+        ({"name": "s" * 56}, "the name has 56 characters; 55 is the most, as Karmada makes a Service derived-NAME"),
+        ({"name": "s" * 63}, "the name has 63 characters"),
+        ({"namespace": "karmada-es-member1"}, "Karmada propagates nothing in namespaces karmada-* and kube-*"),
+        ({"namespace": "karmada-system"}, "the namespace is karmada-system"),
+        ({"namespace": "kube-system"}, "the namespace is kube-system"),
         ({"name": "Serve"}, "not a DNS label"),
         ({"name": "1serve"}, "a letter first"),
         ({"name": "serve\n"}, "not a DNS label"),
@@ -75,12 +120,12 @@ def test_what_is_wrong_is_said(changes, words):
     sentences = _services.problems([service(**changes)], MEMBERS)
     assert len(sentences) == 1
     assert words in sentences[0]
-    assert sentences[0].startswith("clusterset_services[0]")
+    assert sentences[0].startswith("services[0]")
 
 
 def test_the_same_service_twice_is_refused():
     assert _services.problems([service(), service()], MEMBERS) == [
-        "clusterset_services[1] (default/serve): the service is there twice. Keep one."
+        "services[1] (default/serve): the service is there twice. Keep one."
     ]
 
 
@@ -104,7 +149,27 @@ def test_a_zone_that_cannot_be_is_refused(zone, words):
     assert words in sentences[0]
 
 
+def said(services, members=MEMBERS, **options):
+    """What the filter says, which names the playbooks' variables."""
+    return FilterModule().filters()["input_problems"](services, members=members, zone="clusterset.local.", cluster_domain="cluster.local", **options)
+
+
 def test_good_input_has_no_problems():
-    assert _services.input_problems([], members=MEMBERS, zone="clusterset.local.", cluster_domain="cluster.local") == []
-    said = _services.input_problems("serve", members=MEMBERS, zone="clusterset.local", cluster_domain="cluster.local")
-    assert said == ["clusterset_services has to be a list, not str."]
+    assert said([]) == []
+    assert said([service()], prune=True) == []
+
+
+def test_bad_input_is_told_by_the_variable():
+    assert said("serve") == ["clusterset_services has to be a list, not str."]
+    assert said([{}])[0].startswith("clusterset_services[0] (None/None): the name is not a DNS label")
+
+
+def test_no_list_is_pruned_to_nothing():
+    assert said([], prune=True) == [
+        "clusterset_services is empty, so that pruning would withdraw every service of the fleet. Name the services to keep, or withdraw all by"
+        " state absent (teardown)."
+    ]
+
+
+def test_two_members_of_one_name_are_refused():
+    assert said([], members=["a", "b", "a"]) == ["Two members are called a. Give each cluster a name of its own, the one that Karmada uses."]
