@@ -136,21 +136,12 @@ duration:
   type: float
 """
 
-<<<<<<< HEAD
-import time
-import typing as t
 
-=======
-from ansible.module_utils.basic import AnsibleModule
->>>>>>> part-exports
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada import clusters as _karmada
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada import control_plane
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
-<<<<<<< HEAD
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
-=======
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
->>>>>>> part-exports
 
 ARGUMENT_SPEC = {
     "members": {"type": "list", "elements": "str", "default": []},

@@ -137,10 +137,10 @@ pending:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.zones import serving
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada.crds import run
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.ownership import DEFAULT_FLEET
 
 ARGUMENT_SPEC = {
@@ -157,7 +157,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     karmada = Cluster.from_module(module, "karmada")
     if not all(member.get("name") for member in module.params["members"]):
         module.fail_json(msg="Each of members needs a name, the one that Karmada uses.")

@@ -193,9 +193,9 @@ exports:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada.exports import run
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.ownership import DEFAULT_FLEET
 
 PORT = {
@@ -227,7 +227,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     karmada = Cluster.from_module(module, "karmada")
     try:
         outcome = run(karmada, module.params, dry_run=module.check_mode)

@@ -32,6 +32,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import Change
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.ownership import fleet_of
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
 __all__ = [
@@ -212,16 +213,19 @@ class Remove(_Objects):
         return self.title
 
     def do(self, world: World) -> None:
-        applier = self._new(world)
-        for item in reversed(self.objects):
-            applier.absent(item)
-        world.notes += [row.note for row in applier.rows if row.note]
+        self._remove(self._new(world))
+        world.notes += [row.note for row in t.cast("Applier", self._applier).rows if row.note]
 
     def preview(self, world: World) -> None:
         applier = self._new(world, dry_run=True)
-        for item in reversed(self.objects):
-            applier.absent(item)
+        self._remove(applier)
         world.diff += applier.diff
+
+    def _remove(self, applier: Applier) -> None:
+        for item in reversed(self.objects):
+            found = applier.find(item)
+            # the version before fleets had these names to itself
+            applier.absent(item, found=found, ours=found is not None and fleet_of(found) == "")
 
 
 @dataclasses.dataclass

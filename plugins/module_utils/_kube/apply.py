@@ -128,21 +128,9 @@ class Applier:
                 annotations = {**(metadata.get("annotations") or {}), **ownership.adoption(found)}
                 wanted = {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
         if satisfied(wanted, found):
-<<<<<<< HEAD
-            return self._note(Row(wanted, "unchanged", found))
-        path = _path(kind, wanted)
-        self._send(Row(wanted, action, found), lambda: self.cluster.patch(path, wanted, dry_run=self.dry_run))
-        return self.rows[-1]
-
-    def _create(self, kind: Kind, wanted: dict[str, t.Any]) -> Row:
-        namespace = wanted["metadata"].get("namespace")
-        row = Row(wanted, "created", None)
-        try:
-            self._send(row, lambda: self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run))
-=======
             return self._note(Row(wanted, "unchanged", found, now=found))
-        now = self.cluster.patch(_path(kind, wanted), wanted, dry_run=self.dry_run)
-        return self._note(Row(wanted, action, found, now=now))
+        path = _path(kind, wanted)
+        return self._send(Row(wanted, action, found), lambda: self.cluster.patch(path, wanted, dry_run=self.dry_run))
 
     def refusal(self, wanted: Object, found: Object) -> str:
         """The sentence that says why :meth:`present` would not write; '' where it would."""
@@ -153,37 +141,35 @@ class Applier:
         )
 
     def _create(self, kind: Kind, wanted: dict[str, t.Any]) -> Row:
-        namespace, note, now = wanted["metadata"].get("namespace"), "", None
+        namespace = wanted["metadata"].get("namespace")
+        row = Row(wanted, "created", None)
         try:
-            now = self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run)
->>>>>>> part-exports
+            return self._send(row, lambda: self.cluster.create(kind.path(namespace), wanted, dry_run=self.dry_run))
         except ApiError as error:
             # A dry run cannot create the namespace that an earlier object, or an earlier play, would have made.
             if not (self.dry_run and error.status == http.client.NOT_FOUND):
                 raise
-<<<<<<< HEAD
             return self._note(row._replace(note=f"namespace {namespace} does not exist yet"))
-        return row
 
-    def _send(self, row: Row, send: t.Callable[[], t.Any]) -> None:
+    def _send(self, row: Row, send: t.Callable[[], dict[str, t.Any] | None]) -> Row:
         """Send a write, and note it unless it is certain that it was not made: what may have been made is put back, too."""
+        answers: list[dict[str, t.Any] | None] = []
 
         def arrived() -> bool:
             now = self.find(row.wanted)
+            answers.append(now)
             gone = now is None or bool(now["metadata"].get("deletionTimestamp"))
             return gone if row.action == "deleted" else not gone and (row.action == "given back" or satisfied(row.wanted, now))
 
         self._note(row)
         try:
-            certain(send, arrived)
+            certain(lambda: answers.append(send()), arrived)
         except ApiError as error:
             if not error.maybe_applied:
                 self.rows.pop()
             raise
-=======
-            note = f"namespace {namespace} does not exist yet"
-        return self._note(Row(wanted, "created", None, note, now))
->>>>>>> part-exports
+        self.rows[-1] = row._replace(now=None if row.action == "deleted" else answers[-1])
+        return self.rows[-1]
 
     def absent(self, item: dict[str, t.Any], *, found: dict[str, t.Any] | None = _LOOK, ours: bool = False) -> Row:
         """Delete it where it is ours, give it back where it was adopted, keep it where it is somebody else's.
@@ -199,17 +185,8 @@ class Applier:
             return self._note(Row(item, "kept", found, f"{describe(item)} belongs to {whose}, so it stays.", found))
         path = _path(t.cast("Kind", self.kind(item["apiVersion"], item["kind"])), item)
         if patch := ownership.giving_back(found):
-<<<<<<< HEAD
-            self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
-        else:
-            self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, dry_run=self.dry_run))
-        return self.rows[-1]
-=======
-            now = self.cluster.patch(path, patch, dry_run=self.dry_run)
-            return self._note(Row(item, "given back", found, now=now))
-        self.cluster.delete(path, dry_run=self.dry_run)
-        return self._note(Row(item, "deleted", found))
->>>>>>> part-exports
+            return self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
+        return self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, dry_run=self.dry_run))
 
     def put_back(self, row: Row) -> None:
         """Undo what :meth:`present` or :meth:`absent` did, where what is there is still what they left."""
@@ -223,16 +200,7 @@ class Applier:
             return
         if row.found is None:
             self.cluster.delete(path)
-<<<<<<< HEAD
-            return
-        now = self.cluster.get(path, missing_ok=True)
-        if now is None:
-=======
         elif now is None:
-            written_by_the_server = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
-            metadata = {key: value for key, value in row.found["metadata"].items() if key not in written_by_the_server}
-            body = {key: value for key, value in row.found.items() if key != "status"}
->>>>>>> part-exports
             named = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"]}
             self.cluster.create(kind.path(row.found["metadata"].get("namespace")), {**named, **recreated(row.found)})
         elif patch := ownership.merge_patch(_kept(now), _kept(row.found)):
