@@ -78,9 +78,10 @@ def test_members_are_hosts_with_groups_and_access(parse: t.Any) -> None:
 def test_nothing_of_the_machine_that_reads_it_is_in_the_inventory(parse: t.Any, tmp_path: Path) -> None:
     """Inventory and job may run in different containers."""
     for path in ("~/karmada.yaml", "karmada.yaml"):
-        data = parse(kubeconfig=path)["_meta"]["hostvars"]
-        assert data["karmada"]["clusterset_kubeconfig"] == data["eu-1"]["clusterset_kubeconfig"] == path
-    data = parse(access="files", members_kubeconfig="~/{name}.yaml")
+        options = {"server": "https://k", "kubeconfig": path, "context": None}
+        assert access_of("eu-1", "proxy", options)["clusterset_kubeconfig"] == path
+    data = parse(kubeconfig="~/karmada.yaml", access="files", members_kubeconfig="~/{name}.yaml")
+    assert data["_meta"]["hostvars"]["karmada"]["clusterset_kubeconfig"] == "~/karmada.yaml"
     assert data["_meta"]["hostvars"]["us-1"]["clusterset_kubeconfig"] == "~/us-1.yaml"
     assert data["_meta"]["hostvars"]["us-1"]["ansible_python_interpreter"] == "{{ ansible_playbook_python }}"
     for own in (sys.executable, sys.prefix, str(tmp_path)):
@@ -88,7 +89,7 @@ def test_nothing_of_the_machine_that_reads_it_is_in_the_inventory(parse: t.Any, 
 
 
 def test_tasks_run_with_the_python_of_the_playbook(parse: t.Any) -> None:
-    said = parse("adhoc", "eu-1", "-m", "ansible.builtin.setup", "-a", "gather_subset=!all,python")
+    said = parse("adhoc", "eu-1", "-m", "ansible.builtin.setup", "-a", "gather_subset=!all,!min,python")
     assert f'"executable": "{sys.executable}"' in said
 
 
