@@ -106,8 +106,9 @@ class ApiStandIn:
     def _page(self, path: str, query: dict[str, str]) -> tuple[int, t.Any]:
         items = [self.objects[one] for one in sorted(self.objects) if path in (_collection(one), _over_all_namespaces(one))]
         for term in filter(None, query.get("labelSelector", "").split(",")):
-            key, _equals, value = term.partition("=")
-            items = [one for one in items if (one["metadata"].get("labels") or {}).get(key) == value]
+            key, equals, value = term.partition("=")
+            labelled = [(one, one["metadata"].get("labels") or {}) for one in items]
+            items = [one for one, labels in labelled if (labels.get(key) == value if equals else key in labels)]
         start, limit = int(query.get("continue", 0)), int(query.get("limit", 0)) or len(items)
         metadata: dict[str, t.Any] = {"resourceVersion": str(self._version)}
         if start + limit < len(items):
