@@ -179,7 +179,7 @@ class _Connection:
         except BaseException as error:
             words = self._forward.error()
             self.close()
-            if isinstance(error, EOFError) and words:
+            if isinstance(error, (EOFError, OSError)) and words:
                 raise EOFError(words) from error
             raise
 
