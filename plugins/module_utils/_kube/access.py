@@ -264,7 +264,8 @@ def _renew_alone(configuration: Configuration) -> None:
 def _renew_by_plugin(plugin: Plugin, limit: t.Callable[[], Limit], configuration: Configuration) -> None:
     token = _credentials(plugin, limit).get("token")
     if token:
-        configuration.api_key["BearerToken"] = f"Bearer {token}"
+        # under one key, whose name depends on the library's version
+        configuration.api_key = dict.fromkeys(configuration.api_key, f"Bearer {token}")
 
 
 def _credentials(plugin: Plugin, limit: t.Callable[[], Limit]) -> dict[str, str]:
