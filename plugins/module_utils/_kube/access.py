@@ -224,32 +224,23 @@ def _load_kubeconfig(configuration: Configuration, given: t.Any, context: str | 
     if isinstance(given, str) and secrets_of(given, "kubeconfig"):
         raise ValueError("it is no path. Give the path of a kubeconfig, or a dictionary (filter from_yaml)")
     files = [(None, _indexed(given))] if isinstance(given, t.Mapping) else _read(given)
-    chosen = context or next((one["current-context"] for _path, one in reversed(files) if one["current-context"]), None)
-    user: dict[str, t.Any] = {}
-    tree: dict[str, t.Any] = {"current-context": chosen}
-    found = _find(files, "contexts", chosen)
-    names = (found.value.get("context") or {}) if found else {}
-    for kind, name in (("contexts", chosen), ("clusters", names.get("cluster")), ("users", names.get("user"))):
-        one = _find(files, kind, name)
-        tree[kind] = [one] if one else []
-    if tree["users"]:
-        user = tree["users"][0].value.get("user") or {}
-    if "auth-provider" in user and persist and not isinstance(given, t.Mapping):
+    tree = _one_context(files, context)
+    node = tree["users"][0] if tree["users"] else None
+    user = (node.value.get("user") or {}) if node else {}
+    if persist and "auth-provider" in user and not isinstance(given, t.Mapping):
         # the library alone writes a renewed token back
         path = os.path.expanduser(given) if given else None
         kube_config.load_kube_config(path, context=context, client_configuration=configuration, persist_config=True)
         _renew_alone(configuration)
         return
     plugin = None
-    if "exec" in user and tree["clusters"] and not (user.get("token") or user.get("tokenFile") or "auth-provider" in user):
-        cluster = tree["clusters"][0]
-        node = tree["users"][0]
-        plugin = Plugin(user["exec"], cluster.value.get("cluster") or {}, os.path.dirname(os.path.abspath(node.path)) if node.path else "")
+    if node and tree["clusters"] and "exec" in user and not any(user.get(other) for other in ("auth-provider", "token", "tokenFile")):
+        folder = os.path.dirname(os.path.abspath(node.path)) if node.path else ""
+        plugin = Plugin(user["exec"], tree["clusters"][0].value.get("cluster") or {}, folder)
         rest = {key: value for key, value in user.items() if key != "exec"}
         tree["users"] = [ConfigNode(node.name, {**node.value, "user": {**rest, **_credentials(plugin, limit)}}, node.path)]
-    kube_config.load_kube_config_from_dict(
-        ConfigNode(files[0][0] or "kube-config", tree, files[0][0]), context=chosen, client_configuration=configuration
-    )
+    root = files[0][0]
+    kube_config.load_kube_config_from_dict(ConfigNode(root or "kube-config", tree, root), client_configuration=configuration)
     if plugin:
         configuration.refresh_api_key_hook = functools.partial(_renew_by_plugin, plugin, limit)
     else:
@@ -273,7 +264,8 @@ def _renew_alone(configuration: Configuration) -> None:
 def _renew_by_plugin(plugin: Plugin, limit: t.Callable[[], Limit], configuration: Configuration) -> None:
     token = _credentials(plugin, limit).get("token")
     if token:
-        configuration.api_key["BearerToken"] = f"Bearer {token}"
+        # under one key, whose name depends on the library's version
+        configuration.api_key = dict.fromkeys(configuration.api_key, f"Bearer {token}")
 
 
 def _credentials(plugin: Plugin, limit: t.Callable[[], Limit]) -> dict[str, str]:
@@ -321,6 +313,15 @@ def _indexed(content: t.Any) -> dict[str, t.Any]:
                 raise ValueError(f"an entry of {kind} has no name")
             index[kind].setdefault(entry["name"], entry)
     return index
+
+
+def _one_context(files: t.Sequence[tuple[str | None, Object]], context: str | None) -> dict[str, t.Any]:
+    """A kubeconfig of nothing but one context, what of it there is, or of the current one."""
+    chosen = context or next((index["current-context"] for _path, index in reversed(files) if index["current-context"]), None)
+    found = _find(files, "contexts", chosen)
+    names = (found.value.get("context") or {}) if found else {}
+    parts = {"contexts": found, **{kind: _find(files, kind, names.get(kind.removesuffix("s"))) for kind in ("clusters", "users")}}
+    return {"current-context": chosen, **{kind: [node] if node else [] for kind, node in parts.items()}}
 
 
 def _find(files: t.Sequence[tuple[str | None, Object]], kind: str, name: str | None) -> ConfigNode | None:

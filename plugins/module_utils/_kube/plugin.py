@@ -135,8 +135,8 @@ class Plugin:
 
     def _communicate(self, limit: Limit, gate: contextlib.ExitStack) -> tuple[int, str, str]:
         try:
-            # in a session of its own, so that what it has started is stopped with it
-            process = subprocess.Popen(
+            # In a session of its own, so that what it has started is stopped with it. A module's run_command waits without end.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 self._arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
@@ -174,16 +174,18 @@ def test_a_write_does_not_trust_a_connection_that_was_idle(api: ApiStandIn, monk
     assert closed == [True]
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def connections(api: ApiStandIn) -> int:
+    """How many are open to the server."""
+    port = f":{api._server.server_address[1]:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
 
 def test_a_closed_cluster_keeps_no_connection_and_can_be_used_again(api: ApiStandIn) -> None:
-    before = descriptors()
     with Cluster("a", api.auth) as cluster:
         cluster.get(ONE)
-        assert descriptors() > before
-    wait_for(lambda: descriptors() == before)
+        assert connections(api) == 1
+    wait_for(lambda: connections(api) == 0)
     assert cluster.get(ONE)
 
 
@@ -195,23 +197,21 @@ def wait_for(condition: t.Callable[[], bool]) -> None:
 
 
 def test_a_fleet_keeps_the_connections_of_those_at_work_alone(api: ApiStandIn) -> None:
-    """Each of 100 members has eight requests under way at once; of four members at a time, so 32 connections with two ends here."""
+    """Each of 100 members has eight requests under way at once, and four members are at work."""
     api.delay = 0.02
     clusters = {f"member{number}": Cluster(f"member{number}", api.auth, qps=1000) for number in range(100)}
-    before, most = descriptors(), 0
+    seen: list[int] = []
 
     def look(cluster: Cluster) -> None:
-        nonlocal most
         cluster.get(ONE)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _number: cluster.get(ONE), range(8)))
-        most = max(most, descriptors())
+        seen.append(connections(api))
 
     results = each({name: lambda one=one: look(one) for name, one in clusters.items()}, parallel=4, deadline=time.monotonic() + 60)  # type: ignore[misc]
     assert set(results.values()) == {None}
-    # an end here is closed a moment after the other one
-    assert most - before < 2 * 64 + 64
-    wait_for(lambda: descriptors() <= before + 2)
+    assert 8 <= max(seen) <= 4 * 8
+    wait_for(lambda: connections(api) == 0)
 
 
 def test_a_member_behind_a_socket_that_never_answers_is_bounded() -> None:
