@@ -739,10 +739,9 @@ class MemberStandIn(ApiStandIn):
         self._runs = {uid: run for uid, run in self._runs.items() if uid in uids}
 
     def _establish(self, path: str) -> None:
-        crd = copy.deepcopy(self.objects[path])
+        crd = self.objects[path]
         if not crd.get("status", {}).get("conditions"):
-            crd["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
-            self._set(path, crd)
+            self._set(path, {**crd, "status": {"conditions": [{"type": "Established", "status": "True"}]}})
 
     # kubernetes/pkg/controller/deployment: sync.go, rolling.go, recreate.go
     def _deploy(self, path: str) -> None:
@@ -756,18 +755,20 @@ class MemberStandIn(ApiStandIn):
             if new is None:
                 new = self._new_set(path, item, max(revisions, default=0) + 1)
             where, one = new
-            one = copy.deepcopy(one)
+            revision = int(one["metadata"]["annotations"][_REVISION])
             others = [int(other["metadata"]["annotations"][_REVISION]) for there, other in sets if there != where]
-            if int(one["metadata"]["annotations"][_REVISION]) <= max(others, default=0):
-                one["metadata"]["annotations"][_REVISION] = str(max(others) + 1)
-            one["spec"]["minReadySeconds"] = spec.get("minReadySeconds", 0)
-            self._set(where, one)
+            if revision <= max(others, default=0):
+                revision = max(others) + 1
+            annotations = {**one["metadata"]["annotations"], _REVISION: str(revision)}
+            one = {**one, "metadata": {**one["metadata"], "annotations": annotations}}
+            self._set(where, {**one, "spec": {**one["spec"], "minReadySeconds": spec.get("minReadySeconds", 0)}})
             self._scale(item, where, [there for there, _other in sets if there != where])
-        item = copy.deepcopy(self.objects[path])
+        item = self.objects[path]
         owned = [one for _where, one in self._all("replicasets") if _controller(one) == uid]
         updated = self.objects[new[0]] if new else None
         if updated:
-            item["metadata"].setdefault("annotations", {})[_REVISION] = updated["metadata"]["annotations"][_REVISION]
+            annotations = {**(item["metadata"].get("annotations") or {}), _REVISION: updated["metadata"]["annotations"][_REVISION]}
+            item = {**item, "metadata": {**item["metadata"], "annotations": annotations}}
         counts = {key: sum(one["status"].get(key, 0) for one in owned) for key in ("replicas", "readyReplicas", "availableReplicas")}
         counts["updatedReplicas"] = updated["status"].get("replicas", 0) if updated else 0
         counts["unavailableReplicas"] = max(0, spec["replicas"] - counts["availableReplicas"])
@@ -776,12 +777,8 @@ class MemberStandIn(ApiStandIn):
             {"type": "Available", "status": str(counts["availableReplicas"] >= least)},
             {"type": "Progressing", "status": "True"},
         ]
-        item["status"] = {
-            "observedGeneration": item["metadata"]["generation"],
-            **{key: count for key, count in counts.items() if count},
-            "conditions": conditions,
-        }
-        self._set(path, item)
+        seen = {key: count for key, count in counts.items() if count}
+        self._set(path, {**item, "status": {"observedGeneration": item["metadata"]["generation"], **seen, "conditions": conditions}})
 
     def _new_set(self, path: str, item: Object, revision: int) -> tuple[str, Object]:
         spec, metadata = item["spec"], item["metadata"]
@@ -811,7 +808,8 @@ class MemberStandIn(ApiStandIn):
             return int(self.objects[path]["status"].get("availableReplicas", 0))
 
         def scale(path: str, count: int) -> None:
-            self._set(path, merged(self.objects[path], {"spec": {"replicas": count}}))
+            if count != replicas(path):
+                self._set(path, merged(self.objects[path], {"spec": {"replicas": count}}))
 
         if spec["strategy"]["type"] == "Recreate":
             for path in old:
@@ -1491,7 +1489,10 @@ def _controller(item: Object) -> str | None:
 
 
 def _plain_template(replica_set: Object) -> Object:
-    return merged(replica_set["spec"]["template"], {"metadata": {"labels": {_HASH: None}}})
+    """The template as its Deployment has it."""
+    template = replica_set["spec"]["template"]
+    labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH}
+    return {**template, "metadata": {**template["metadata"], "labels": labels}}
 
 
 def _fits_selector(pod: Object, selector: Object) -> bool:
