@@ -158,7 +158,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
-    karmada = Cluster.from_module(module, "karmada")
+    karmada = Cluster.from_module(module, "karmada", qps=1000)
     if not all(member.get("name") for member in module.params["members"]):
         module.fail_json(msg="Each of members needs a name, the one that Karmada uses.")
     try:

@@ -228,7 +228,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = Module(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
-    karmada = Cluster.from_module(module, "karmada")
+    karmada = Cluster.from_module(module, "karmada", qps=1000)
     try:
         outcome = run(karmada, module.params, dry_run=module.check_mode)
     except ApiError as error:

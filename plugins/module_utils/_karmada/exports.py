@@ -58,6 +58,8 @@ def rights(*, present: bool, prune: bool, wait: bool, create_namespace: bool) ->
     verbs = ["list", "patch", *(["create"] if present else []), *(["delete"] if prune or not present else [])]
     wanted = [("cluster.karmada.io", "clusters", ["list"]), *((group, resource, verbs) for group, resource in ours)]
     wanted.append(("work.karmada.io", "works", ["list", "patch"]))
+    if present:
+        wanted.append(("", "services", ["get"]))
     if present and wait:
         wanted.append(("work.karmada.io", "resourcebindings", ["list"]))
     space = [*(["get", "create"] if present and create_namespace else []), *(["list"] if prune or not present else [])]
@@ -101,6 +103,9 @@ class Exports:
         placed = {key: cluster_names(item) for key, item in self._policies.items()}
         wanted = _services.objects(services, members, placed)
         refusals = [self._applier.refusal(item, found) for item in wanted if (found := self._found.get(describe(item)))]
+        refusals += [
+            self._derived_refusal(item) for item in wanted if item["kind"] == "ServiceImport" and describe(item) not in self._found
+        ]
         if any(refusals):
             raise ApiError(self.karmada.name, " ".join(filter(None, refusals)), reason="NotOurs")
         names = {(service["namespace"], service["name"]) for service in services}
@@ -232,6 +237,23 @@ class Exports:
             Key(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]) for one in self._found.values() if one["kind"] in KINDS
         ]
         return [*(key for key in objects if self._is_ours(self._found[_described(key)])), *self._policies]
+
+    def _derived_refusal(self, wanted: Object) -> str:
+        """Why an import that is not there yet cannot be made beside a Service of the name that Karmada gives to the one that it derives; '' if it can.
+
+        Karmada overwrites that Service, whoever made it, and deletes it with the import (``service_import_controller``, 1.16). What it makes
+        itself has no selector.
+        """
+        space, name = wanted["metadata"]["namespace"], f"derived-{wanted['metadata']['name']}"
+        found = self.karmada.get(f"/api/v1/namespaces/{space}/services/{name}", missing_ok=True)
+        spec = (found or {}).get("spec") or {}
+        if not spec.get("selector") and spec.get("type", "ClusterIP") == "ClusterIP":
+            return ""
+        whose = ownership.owner(found or {}, self._applier.fleet)
+        return (
+            f"{self.karmada.name}: Service {space}/{name} belongs to {whose}, and Karmada would overwrite it for {describe(wanted)}, and delete it"
+            " with the import. Rename one of the two."
+        )
 
     def _is_withdrawn(self, key: Key) -> bool:
         return any(row.action in ("deleted", "given back") for row in self._written.get((key.namespace, key.name), []))

@@ -148,6 +148,25 @@ def test_somebody_elses_is_neither_written_nor_withdrawn(run: Run, karmada: Karm
     assert karmada.objects == before
 
 
+DERIVED = f"/api/v1/{SPACE}/services/derived-serve"
+
+
+@pytest.mark.parametrize("spec", [{"selector": {"app": "x"}}, {"type": "ExternalName", "externalName": "x.test"}])
+def test_a_service_that_karmada_would_overwrite_is_refused(run: Run, karmada: Karmada, spec: dict[str, t.Any]) -> None:
+    karmada.put(DERIVED, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "spec": spec})
+    before = copy.deepcopy(karmada.objects)
+    assert (
+        "Service default/derived-serve belongs to Helm, and Karmada would overwrite it for ServiceImport default/serve, and delete it with the import."
+        in call(run, karmada, SERVE, adopt=True)["msg"]
+    )
+    assert karmada.objects == before
+
+
+def test_karmadas_own_derived_service_is_no_obstacle(run: Run, karmada: Karmada) -> None:
+    karmada.put(DERIVED, {"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1"}})
+    assert not call(run, karmada, SERVE)["failed"]
+
+
 def test_what_is_adopted_is_given_back(run: Run, karmada: Karmada) -> None:
     theirs = {"type": "Headless", "ports": [{"port": 9}]}
     karmada.put(IMPORT, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "spec": theirs})
