@@ -167,7 +167,7 @@ def servers(found: Object | None, want: Want) -> Outcome:
     :raises DelegationError: there is no such object, or the zone is forwarded elsewhere by hand.
     """
     if found is None:
-        raise DelegationError("it does not exist. Is this OpenShift? Set coredns_multicluster_platform if it is not.")
+        raise DelegationError("it does not exist. Is this OpenShift? Set platform if it is not.")
     listed = found["spec"].get("servers")
     entries: list[Object] = listed or []
     ours = next((one for one in entries if one["name"] == _SERVER), None)

@@ -7,7 +7,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import PLATFORMS, Serving, detect, nodelocal_upstream, serving
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import (
+    PLATFORMS,
+    Serving,
+    detect,
+    nodelocal_upstream,
+    serving,
+)
 
 STOCK = "registry.k8s.io/coredns/coredns:v1.12.1"
 NEW = "registry.example.com/coredns:1.15.0"

@@ -225,6 +225,8 @@ def test_a_pod_of_the_right_template_is_let_go_and_taken_back():
     # the Service's label stays, the ReplicaSet's goes, and a run after one that was killed here finds it
     assert released["metadata"]["labels"] == {"k8s-app": "kube-dns", _rollout.DRAINED: "coredns"}
     assert _rollout.unfinished(deployment(), [released])
-    assert merged(released, _rollout.take_back("abc")) == pod
+    assert merged(released, _rollout.take_back(labels)) == pod
     out = merged(released, _rollout.detach(released, deployment()["spec"]["selector"], [DNS_SERVICE], "coredns"))
     assert out["metadata"]["labels"] == {_rollout.DRAINED: "coredns"}
+    # what was detached already is the ReplicaSet's and the Service's again
+    assert merged(out, _rollout.take_back(labels))["metadata"]["labels"] == labels
