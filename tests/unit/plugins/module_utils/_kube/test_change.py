@@ -21,11 +21,18 @@ NEW = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "box"}, "da
 PATCH = {"metadata": {"annotations": {"mark": "x"}}, "data": {"a": "2", "b": None}}
 
 
+@pytest.fixture(scope="module")
+def standin() -> t.Iterator[MemberStandIn]:
+    with MemberStandIn(replicas=0) as found:
+        yield found
+
+
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[MemberStandIn]:
-    with MemberStandIn() as standin:
-        monkeypatch.setattr(waiting, "time", standin.clock)
-        yield standin
+def api(standin: MemberStandIn, monkeypatch: pytest.MonkeyPatch) -> MemberStandIn:
+    monkeypatch.setattr(waiting, "time", standin.clock)
+    standin.objects.pop(PATH, None)
+    standin.calm()
+    return standin
 
 
 @pytest.fixture
