@@ -79,11 +79,20 @@ def run(steps: t.Sequence[Step], world: World, lease: Lease) -> None:
             step.do(world)
         lease.require()
     except LostError as error:
-        names = ", ".join(step.name for step in begun) or "nothing"
-        raise ChangeError(f"{error} It has done this and undone none of it: {names}.", begun[-1].name if begun else "", [str(error)]) from error
+        raise _lost(error, begun) from error
     except (Exception, KeyboardInterrupt, SystemExit) as error:
+        try:
+            lease.require()
+        except LostError as lost:
+            # what failed may be the other run's doing, and what is there now is
+            raise _lost(lost, begun) from error
         not_back = _undo(begun, world)
-        raise ChangeError(_message(error, begun, world, not_back), begun[-1].name, not_back) from error
+        raise ChangeError(_message(error, begun, world, not_back), begun[-1].name if begun else "", not_back) from error
+
+
+def _lost(error: LostError, begun: t.Sequence[Step]) -> ChangeError:
+    names = ", ".join(step.name for step in begun) or "nothing"
+    return ChangeError(f"{error} It has done this and undone none of it: {names}.", begun[-1].name if begun else "", [str(error)])
 
 
 def _undo(begun: t.Sequence[Step], world: World) -> list[str]:

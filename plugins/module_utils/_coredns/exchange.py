@@ -93,7 +93,7 @@ class Exchange:
             self._ready()
             self._answering()
             self._swap()
-        except (ApiError, ExchangeError):
+        except (ApiError, ExchangeError, KeyboardInterrupt):
             self._take_back(released)
             raise
         self._drain()
@@ -124,7 +124,7 @@ class Exchange:
     def _take_back(self, released: list[Object]) -> None:
         """Undo :meth:`_release`."""
         for pod in released:
-            self._patch(pod["metadata"]["name"], rollout.take_back(pod["metadata"]["labels"][rollout.HASH]))
+            self._patch(pod["metadata"]["name"], rollout.take_back(pod["metadata"]["labels"]))
 
     def _ready(self) -> pods.Generations:
         """Wait until as many new pods serve as there shall be replicas."""

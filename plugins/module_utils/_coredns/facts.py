@@ -75,7 +75,7 @@ class Facts(t.NamedTuple):
     that was not asked. ``delegated`` is the object by which a platform's operator is told of zones, or ConfigMap ``coredns-custom``; ``served`` is
     the Corefile that the platform made (RKE2). ``zone_server`` has our own CoreDNS's objects by kind. ``rights`` are our ClusterRole
     (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready, ``nodes_down`` the
-    names of the others. ``unfinished``: a run that was killed left an exchange of pods half done.
+    names of the others. ``unfinished`` are the uids of Deployments of which a run that was killed left the exchange of pods half done.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Facts(t.NamedTuple):
     imports: t.Mapping[str, str] | None = None
     env: t.Mapping[str, str] | None = None
     running: tuple[dict[str, t.Any], ...] | None = None
-    unfinished: bool = False
+    unfinished: frozenset[str] = frozenset()
     nodelocal: tuple[NodeLocal, ...] = ()
     nodelocal_missing: str = ""
     delegated: Object | None = None

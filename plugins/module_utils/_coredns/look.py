@@ -118,9 +118,9 @@ def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
         return facts._replace(elsewhere=tuple(sorted(names)))
     coredns = workload(found, "Deployment")
     facts = facts._replace(coredns=coredns)
-    labelled = cluster.list(pods.path_of(want.namespace), label_selector=f"{rollout.DRAINED}={want.deployment}")
+    labelled = cluster.list(pods.path_of(want.namespace), label_selector=rollout.DRAINED)
     proofs = cluster.list(pods.path_of(want.namespace), label_selector=f"{proof.LABEL}={want.deployment}")
-    facts = facts._replace(unfinished=rollout.unfinished(found, labelled), proofs_left=bool(proofs))
+    facts = facts._replace(unfinished=_unfinished([coredns], labelled), proofs_left=bool(proofs))
     if coredns.source is None:
         return facts
     others = dns_workloads(deployments, cluster.list(f"{apps}/daemonsets"))
@@ -129,6 +129,7 @@ def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
     config_map = cluster.get(f"{config_maps}/{coredns.source.configmap}", missing_ok=True)
     text = ((config_map or {}).get("data") or {}).get(coredns.source.key)
     imports, env = (want.imports, want.env) if want.imports is not None or want.env is not None else _surroundings(cluster, coredns, text or "")
+    facts = facts._replace(unfinished=_unfinished([coredns, *twins], labelled))
     facts = facts._replace(twins=tuple(twins), config_map=config_map, text=text, imports=imports, env=env)
     if want.zone not in (text or "").lower():
         return facts
@@ -139,6 +140,16 @@ def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
         for state in pods.running(cluster, pods.reachable(pods.of(cluster, one), facts.nodes_down), one.container, port)
     ]
     return facts._replace(running=tuple(running))
+
+
+def _unfinished(workloads: t.Iterable[Workload], labelled: list[Object]) -> frozenset[str]:
+    """The uids of Deployments of which an exchange was not ended. :arg labelled: the pods that exchanges took out of service, whosever they were."""
+    found = set()
+    for one in workloads:
+        own = [pod for pod in labelled if pod["metadata"]["labels"][rollout.DRAINED] == one.name]
+        if one.kind == "Deployment" and rollout.unfinished(one.item, own):
+            found.add(one.uid)
+    return frozenset(found)
 
 
 def _metrics_port(text: str, imports: t.Mapping[str, str] | None, env: t.Mapping[str, str] | None) -> int | None:

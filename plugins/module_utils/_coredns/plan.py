@@ -11,6 +11,7 @@ that it understands, who serves the zone before who forwards it. Taking the zone
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rights, rollout, zone_server
@@ -37,6 +38,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps impo
     RunImage,
     ServeZone,
     Step,
+    StepError,
     World,
     edited,
 )
@@ -99,6 +101,8 @@ def plan(facts: Facts, want: Want, *, check_mode: bool = False) -> Plan:
         return Plan(problems=tuple(problems))
     try:
         return _present(facts, want, check_mode) if want.present else _absent(facts, want)
+    except StepError as error:
+        return Plan(problems=(f"{facts.name}: {error}",))
     except CorefileError as error:
         where = f"{facts.name}: {_corefile_label(facts)}" if facts.coredns and facts.coredns.source else facts.name
         return Plan(problems=(f"{where}: {error}",), needs=getattr(error, "needs", "") or "")
@@ -204,10 +208,11 @@ def _present(facts: Facts, want: Want, check_mode: bool) -> Plan:
     else:
         steps += here.delegate()
     steps += here.nodelocal()
-    if how.mode != "forward" and facts.zone_server:
-        steps.append(here.stop_serving())
     corefile = here.candidate.text if here.candidate else None
     addon = corefile if want.eks_addon and here.candidate and corefile != facts.text else None
+    # until the add-on is given its Corefile, CoreDNS forwards the zone as before
+    if how.mode != "forward" and facts.zone_server and addon is None:
+        steps.append(here.stop_serving())
     return Plan(tuple(steps), notes=tuple(here.notes), mode=how.mode, image=how.image, reason=how.reason, corefile=corefile, addon=addon)
 
 
@@ -253,7 +258,7 @@ class _Here:
         marks = {"metadata": {"labels": ownership.labels(self.want.fleet)}}
         there = all(one is not None and satisfied({**_without_names(each), **marks}, one) for each, one in zip(wanted, found, strict=True))
         steps: list[Step] = [] if there else [Grant(wanted, account=accounts[0])]
-        old = rights.outlived(bindings, *accounts[0])
+        old = rights.outlived(bindings, accounts)
         if old:
             steps.append(Remove([old], title="Take a former binding away"))
         return steps
@@ -290,8 +295,7 @@ class _Here:
                 continue
             wanted = image if one.uid == self.coredns.uid or not _knows(one.image, self.how.mode) else ""
             target = rollout.target(one.item, one.runs, "present", wanted, "" if self.reloads else None)
-            unfinished = self.facts.unfinished and one.uid == self.coredns.uid
-            if rollout.begin(one.item, one.runs, target) or unfinished or (one.uid == self.coredns.uid and not _is_rolled_out(one.item)):
+            if rollout.begin(one.item, one.runs, target) or _is_half_done(self.facts, one):
                 todo.append((one, target))
         return todo
 
@@ -309,10 +313,12 @@ class _Here:
             return sentences
         for one in self.facts.twins:
             version = image_version(one.image)
-            if one.kind == "DaemonSet" and mode == "builtin" and version and version < BUILTIN_COREDNS:
+            gets_image = one.kind == "Deployment" and self.how.image
+            if not gets_image and mode == "builtin" and version and version < BUILTIN_COREDNS:
+                advice = "Set image, give" if one.kind == "Deployment" else "Give"
                 sentences.append(
                     f"{self.facts.name}: {one.label} reads the same Corefile and runs CoreDNS {text(version)}, which does not know the option"
-                    f" multicluster. Give it CoreDNS {text(BUILTIN_COREDNS)} or newer, or a ConfigMap of its own."
+                    f" multicluster. {advice} it CoreDNS {text(BUILTIN_COREDNS)} or newer, or a ConfigMap of its own."
                 )
         return sentences
 
@@ -352,7 +358,11 @@ class _Here:
     def _behind(self) -> bool:
         """Whether a pod runs another Corefile than the one that is there."""
         candidate = t.cast("Edited", self.candidate)
-        if not self.reloads or candidate.hash is None:
+        if not self.reloads:
+            # which one they started with is told by the mark that has them start anew
+            mark = hashlib.sha256(candidate.text.encode()).hexdigest()
+            return any(rollout.mark_of(one.item) != mark for one in self.facts.workloads if one.kind == "Deployment")
+        if candidate.hash is None:
             return False
         return any(not pod["gone"] and pod["hash"] != candidate.hash for pod in self.facts.running or ())
 
@@ -418,6 +428,12 @@ def _knows(image: str, mode: str) -> bool:
     return mode == "forward" or (mode == "builtin" and version is not None and version >= BUILTIN_COREDNS)
 
 
+def _is_half_done(facts: Facts, one: Workload) -> bool:
+    """Whether an exchange of a Deployment's pods was not ended; of one that others have begun that matters for CoreDNS itself alone."""
+    own = facts.coredns is not None and one.uid == facts.coredns.uid
+    return one.uid in facts.unfinished or (own and not _is_rolled_out(one.item))
+
+
 def _is_rolled_out(deployment: Object) -> bool:
     return bool(coredns(deployment)["rolled_out"])
 
@@ -451,11 +467,12 @@ def _absent(facts: Facts, want: Want) -> Plan:
         step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
         if _would_change(step, facts, want):
             steps += [step, AskPlatform(zone=False)]
-    if facts.zone_server and not addon:
+    # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
+    if facts.zone_server and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
         named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in objects]
         steps.append(Remove(named, title="Take our own CoreDNS away"))
-    if not served_still:
+    if not served_still and addon is None:
         steps += _absent_rights(facts, want)
     return Plan(tuple(steps), notes=tuple(notes), corefile=None, addon=addon, reason="; ".join(served_still))
 
@@ -491,8 +508,7 @@ def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step
         if left:
             continue
         target = rollout.target(one.item, one.runs, "absent", "")
-        unfinished = facts.unfinished and one.uid == own.uid
-        if rollout.begin(one.item, one.runs, target) or unfinished or (one.uid == own.uid and not _is_rolled_out(one.item)):
+        if rollout.begin(one.item, one.runs, target) or _is_half_done(facts, one):
             steps.append(RunImage(one, target, "Put back the image that was there"))
     if left:
         notes.append(
@@ -509,18 +525,22 @@ def _key(one: Workload) -> str:
     return t.cast("t.Any", one.source).key  # type: ignore[no-any-return]
 
 
+def _is_ours(found: Object, want: Want) -> bool:
+    return ownership.fleet_of(found) in (want.fleet, "")
+
+
 def _absent_rights(facts: Facts, want: Want) -> list[Step]:
     role, bindings = facts.rights
     accounts = sorted({(one.namespace, one.service_account) for one in facts.workloads}) or [(want.namespace, "coredns")]
     gone: list[dict[str, t.Any]] = []
-    names = {one["metadata"]["name"] for one in bindings}
+    names = {one["metadata"]["name"] for one in bindings if _is_ours(one, want)}
     gone += [rights.binding(*account) for account in accounts if rights.binding_name(*account) in names]
     rest = [one for one in bindings if one["metadata"]["name"] not in {each["metadata"]["name"] for each in gone}]
-    old = rights.outlived(rest, *accounts[0])
+    old = rights.outlived(rest, accounts)
     if old:
         gone.append(old)
         rest = [one for one in rest if one["metadata"]["name"] != rights.ROLE]
-    if role is not None and not any(one["roleRef"]["name"] == rights.ROLE for one in rest):
+    if role is not None and _is_ours(role, want) and not any(one["roleRef"]["name"] == rights.ROLE for one in rest):
         gone.insert(0, rights.role())
     named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in gone]
     return [Remove(named)] if named else []

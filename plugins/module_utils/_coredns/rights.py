@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["ROLE", "binding", "binding_name", "outlived", "role", "shared"]
+__all__ = ["ROLE", "binding", "binding_name", "outlived", "role"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -46,18 +46,10 @@ def binding(namespace: str, account: str) -> dict[str, t.Any]:
     }
 
 
-def outlived(bindings: t.Iterable[Object], namespace: str, account: str) -> dict[str, t.Any] | None:
-    """The binding that the version before made for all service accounts, where none but this one has it; None otherwise."""
+def outlived(bindings: t.Iterable[Object], accounts: t.Collection[tuple[str, str]]) -> dict[str, t.Any] | None:
+    """The binding that the version before made for all service accounts, where none but these have it; None otherwise."""
     for one in bindings:
         subjects = {(subject.get("namespace"), subject["name"]) for subject in one.get("subjects") or []}
-        if one["metadata"]["name"] == ROLE and subjects == {(namespace, account)}:
+        if one["metadata"]["name"] == ROLE and subjects <= set(accounts):
             return {"apiVersion": _API, "kind": "ClusterRoleBinding", "metadata": {"name": ROLE}}
     return None
-
-
-def shared(bindings: t.Iterable[Object], namespace: str, account: str) -> bool:
-    """Whether others than this service account have the ClusterRole."""
-    return any(
-        one["roleRef"]["name"] == ROLE and any((subject.get("namespace"), subject["name"]) != (namespace, account) for subject in one.get("subjects") or [])
-        for one in bindings
-    )

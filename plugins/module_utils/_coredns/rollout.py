@@ -68,7 +68,7 @@ def target(deployment: Object, container: Object, state: str, image: str, corefi
     """
     annotations = deployment["metadata"].get("annotations") or {}
     if corefile is None:
-        corefile = (deployment["spec"]["template"]["metadata"].get("annotations") or {}).get(COREFILE)
+        corefile = mark_of(deployment)
     corefile = corefile or None
     original, ours, now = annotations.get(ORIGINAL_IMAGE), annotations.get(OUR_IMAGE), container["image"]
     foreign = bool(ours) and now not in (ours, original)
@@ -88,6 +88,11 @@ def target(deployment: Object, container: Object, state: str, image: str, corefi
     return Target(image, {ORIGINAL_IMAGE: before, OUR_IMAGE: image}, corefile)
 
 
+def mark_of(deployment: Object) -> str | None:
+    """The annotation :data:`COREFILE` of a Deployment's template, None for none."""
+    return ((deployment["spec"]["template"].get("metadata") or {}).get("annotations") or {}).get(COREFILE)
+
+
 def unfinished(deployment: Object, drained: t.Iterable[Object]) -> bool:
     """Whether an exchange of pods was not ended: by its mark, or by one of the pods that it took out of service (:data:`DRAINED`)."""
     return HELD in (deployment["metadata"].get("annotations") or {}) or any(not pod["metadata"].get("deletionTimestamp") for pod in drained)
@@ -104,7 +109,7 @@ def begin(deployment: Object, container: Object, want: Target) -> dict[str, t.An
     template: dict[str, t.Any] = {}
     if container["image"] != want.image:
         template["spec"] = {"containers": [{"name": container["name"], "image": want.image}]}
-    if (spec["template"]["metadata"].get("annotations") or {}).get(COREFILE) != want.corefile:
+    if mark_of(deployment) != want.corefile:
         template["metadata"] = {"annotations": {COREFILE: want.corefile}}
     patch: dict[str, t.Any] = {}
     if template:
@@ -187,11 +192,11 @@ def release(deployment: str) -> dict[str, t.Any]:
     return {"metadata": {"labels": {HASH: None, DRAINED: deployment}}}
 
 
-def take_back(mark: str) -> dict[str, t.Any]:
-    """The merge patch that undoes :func:`release`: the ReplicaSet whose hash is ``mark`` takes the pod back, and ends the one that it
-    started in its place, as that one is not ready.
+def take_back(labels: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """The merge patch that undoes :func:`release`, and :func:`detach` after it: with the ``labels`` that the pod had its ReplicaSet takes it
+    back, and ends the one that it started in its place.
     """
-    return {"metadata": {"labels": {HASH: mark, DRAINED: None}}}
+    return {"metadata": {"labels": {**labels, DRAINED: None}}}
 
 
 def unscheduled(pod: Object) -> str:

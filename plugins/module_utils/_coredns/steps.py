@@ -31,7 +31,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import Change
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import describe
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.ownership import fleet_of
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
@@ -79,6 +80,8 @@ class World:
         self.diff: list[dict[str, str]] = []
         service = facts.zone_server.get("Service")
         self.addresses: tuple[str, ...] = tuple(addresses(service))
+        # ConfigMap (namespace, name, key) to the Corefile that it would have by now
+        self.previewed: dict[tuple[str, str, str], str] = {}
         self.proven: str | None = None
         self.proven_hash = ""
         self.port = listening_port(facts.text, want.cluster_domain, facts.coredns.dns_port) if facts.text and facts.coredns else facts.platform.port
@@ -157,9 +160,15 @@ class _Objects(Step):
         return self._applier
 
     def undo(self, world: World) -> list[str]:
-        for row in reversed(self._applier.rows if self._applier else []):
-            self._applier.put_back(row)  # type: ignore[union-attr]
-        return []
+        applier = self._applier
+        not_back = []
+        for row in reversed(applier.rows if applier else []):
+            try:
+                t.cast("Applier", applier).put_back(row)
+            except ApiError as error:
+                # the others are put back all the same
+                not_back.append(f"{describe(row.wanted)} is not as it was: {error}")
+        return not_back
 
     @property
     def rights(self) -> list[Right]:
@@ -245,14 +254,14 @@ class ServeZone(_Objects):
         world.addresses = tuple(addresses(service))
 
     def undo(self, world: World) -> list[str]:
-        super().undo(world)
+        not_back = super().undo(world)
         had = bool(world.facts.zone_server) and any(row.changed for row in (self._applier.rows if self._applier else []))
         if had:
             try:
                 self._answering(world)
             except StepError as error:
-                return [f"Our own CoreDNS has its former image and Corefile again, but {error}"]
-        return []
+                not_back.append(f"Our own CoreDNS was put back, but {error}")
+        return not_back
 
     def preview(self, world: World) -> None:
         applier = self._new(world, dry_run=True)
@@ -359,6 +368,7 @@ class EditCorefile(Step):
     substitutes: tuple[tuple[str, str], ...] = ()
     _change: Change | None = None
     _done: Edited | None = None
+    _last: bool = False
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -376,7 +386,8 @@ class EditCorefile(Step):
         rights = [right(verb, "configmaps", namespace) for verb in verbs] + asking(namespace)
         if self.readers:
             rights.append(right("patch", "pods", namespace))
-        if self.restart:
+        # a pod that does not take it is exchanged for one that reads it at its start
+        if self.exchanges_late and any(one.kind == "Deployment" for one in self.readers):
             rights += exchanging(namespace)
         return rights
 
@@ -414,23 +425,28 @@ class EditCorefile(Step):
     def preview(self, world: World) -> None:
         self._write(world, dry_run=True)
         done = t.cast("Edited", self._done)
+        world.previewed[self.config_map] = done.text
         world.notes += [note for note in done.change.notes if note not in world.notes]
         if done.text != (self.before or ""):
             header = f"{world.cluster.name} {self.label}"
             world.diff.append({"before_header": header, "after_header": header, "before": self.before or "", "after": done.text})
 
     def _write(self, world: World, *, dry_run: bool) -> None:
+        self._change = None
         namespace, name, key = self.config_map
         collection = f"/api/v1/namespaces/{namespace}/configmaps"
         found = world.cluster.get(f"{collection}/{name}", missing_ok=True)
         text = ((found or {}).get("data") or {}).get(key)
+        if dry_run:
+            # what an earlier step would have written
+            text = world.previewed.get(self.config_map, text)
         meanwhile = StepError(f"{self.label} was changed by someone else meanwhile; nothing was written. Run this again.")
         if text != self.before:
             raise meanwhile
         self._done = done = self.candidate(world, found or {})
         if self.proves and world.proven is not None and done.text != world.proven:
             raise meanwhile
-        last = done.change.last or (self.want.state == "absent" and done.outlived(found, key))
+        self._last = last = done.change.last or (self.want.state == "absent" and done.outlived(found, key))
         if not done.change.changed and not (last and not done.change.last):
             self._change = Change(self.label, collection, name, "", None, found)
             return
@@ -446,9 +462,8 @@ class EditCorefile(Step):
         for one in self.readers:
             if one.kind == "Deployment" and (self.restart or not reloads):
                 deployment = t.cast("Object", world.cluster.get(f"/apis/apps/v1/namespaces/{one.namespace}/deployments/{one.name}"))
-                annotations = one.item["spec"]["template"].get("metadata", {}).get("annotations") or {}
-                mark = annotations.get(rollout.COREFILE) if back else hashlib.sha256(text.encode()).hexdigest()
-                if self.want.state == "absent" and not back:
+                mark = rollout.mark_of(one.item) if back else hashlib.sha256(text.encode()).hexdigest()
+                if not back and self._last:
                     mark = None
                 target = rollout.Target(container(deployment)["image"], {}, mark)
                 _exchanged(world, one, target)
@@ -469,8 +484,7 @@ class EditCorefile(Step):
         if late and one.kind == "Deployment" and self.exchanges_late:
             # a pod whose reload hangs never takes another Corefile; a new one reads it at its start
             deployment = t.cast("Object", world.cluster.get(f"/apis/apps/v1/namespaces/{one.namespace}/deployments/{one.name}"))
-            marks = deployment["spec"]["template"].get("metadata", {}).get("annotations") or {}
-            _exchanged(world, one, rollout.Target(container(deployment)["image"], {}, marks.get(rollout.COREFILE)), late)
+            _exchanged(world, one, rollout.Target(container(deployment)["image"], {}, rollout.mark_of(deployment)), late)
             late = take(world.cluster, one, text, wanted, port, seconds, down)
         if late:
             raise StepError(f"{', '.join(late)} of {one.label} still ran an older Corefile after {seconds:g} s.")
@@ -586,9 +600,8 @@ class RunImage(Step):
         """What the Deployment ran when it was looked at."""
         item = self.workload.item
         annotations = item["metadata"].get("annotations") or {}
-        template = item["spec"]["template"].get("metadata", {}).get("annotations") or {}
         kept = {key: annotations.get(key) for key in (ORIGINAL_IMAGE, rollout.OUR_IMAGE)}
-        return rollout.Target(self.workload.image, kept, template.get(rollout.COREFILE))
+        return rollout.Target(self.workload.image, kept, rollout.mark_of(item))
 
 
 @dataclasses.dataclass

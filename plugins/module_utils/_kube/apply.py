@@ -194,17 +194,17 @@ class Applier:
             return
         kind = t.cast("Kind", self.kind(row.wanted["apiVersion"], row.wanted["kind"]))
         path = _path(kind, row.wanted)
-        now = self.cluster.get(path, missing_ok=True)
+        now, found = self.cluster.get(path, missing_ok=True), row.found
         gone = row.action == "deleted"
         if now is not None and (gone or (row.action != "given back" and not satisfied(row.wanted, now))):
             return
-        if row.found is None:
-            self.cluster.delete(path)
+        if found is None:
+            certain(lambda: self.cluster.delete(path), lambda: self.find(row.wanted) is None)
         elif now is None:
-            named = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"]}
-            self.cluster.create(kind.path(row.found["metadata"].get("namespace")), {**named, **recreated(row.found)})
-        elif patch := ownership.merge_patch(_kept(now), _kept(row.found)):
-            self.cluster.patch(path, patch)
+            body = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"], **recreated(found)}
+            certain(lambda: self.cluster.create(kind.path(found["metadata"].get("namespace")), body), lambda: self.find(row.wanted) is not None)
+        elif patch := ownership.merge_patch(_kept(now), _kept(found)):
+            certain(lambda: self.cluster.patch(path, patch), lambda: _kept(self.find(row.wanted) or {"metadata": {}}) == _kept(found))
 
     def _note(self, row: Row) -> Row:
         self.rows.append(row)

@@ -23,6 +23,8 @@ Object = t.Mapping[str, t.Any]
 _LOOK_AGAIN = 30.0
 # How often a way back is tried on an object that others write at the same time (409).
 _ATTEMPTS = 5
+# Mappings with a key for each writer.
+_SHARED = ("annotations", "data", "labels")
 _OF_THE_SERVER = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "ownerReferences", "resourceVersion", "selfLink", "uid")
 
 
@@ -52,11 +54,22 @@ def certain(send: t.Callable[[], t.Any], arrived: t.Callable[[], bool]) -> None:
 
 
 def inverse_patch(before: t.Any, patch: t.Any) -> t.Any:
-    """The merge patch that takes ``patch`` back from an object that was ``before``."""
+    """The merge patch that takes ``patch`` back from an object that was ``before``. Of what many write (:data:`_SHARED`) no key of others goes."""
     if not isinstance(patch, dict):
         return before
     was = before if isinstance(before, dict) else {}
-    return {key: inverse_patch(was[key], value) if was.get(key) is not None else None for key, value in patch.items() if key != "resourceVersion"}
+    back = {}
+    for key, value in patch.items():
+        if key == "resourceVersion":
+            continue
+        known = was.get(key)
+        back[key] = inverse_patch({} if known is None else known, value) if known is not None or (key in _SHARED and value) else None
+    return back
+
+
+def _is_back(back: Object, now: Object) -> bool:
+    """Whether an object has what an inverse patch gives it. An API server leaves out what is empty."""
+    return satisfied(back, {"data": {}, **now, "metadata": {"annotations": {}, "labels": {}, **now["metadata"]}})
 
 
 def recreated(found: Object) -> dict[str, t.Any]:
@@ -119,20 +132,20 @@ class Change:
             return ""
         before = t.cast("dict[str, t.Any]", self.before)
         if self.verb == "delete":
-            if now is not None and not now["metadata"].get("deletionTimestamp"):
-                return "" if now["metadata"].get("uid") == before["metadata"].get("uid") else theirs
             body = recreated(before)
+            if now is not None and not now["metadata"].get("deletionTimestamp"):
+                return "" if now["metadata"].get("uid") == before["metadata"].get("uid") or satisfied(body, now) else theirs
             certain(lambda: cluster.create(self.collection, body), lambda: cluster.get(self.path, missing_ok=True) is not None)
             return ""
         if now is None:
             return f"{self.label} of {cluster.name} is gone. Someone else has deleted it since."
         back = inverse_patch(before, self.body)
-        if satisfied(back, now):
+        if _is_back(back, now):
             return ""
         if not self._says(now):
             return theirs
         guarded = {**back, "metadata": {**(back.get("metadata") or {}), "resourceVersion": now["metadata"]["resourceVersion"]}}
-        certain(lambda: cluster.patch(self.path, guarded), lambda: satisfied(back, cluster.get(self.path)))
+        certain(lambda: cluster.patch(self.path, guarded), lambda: _is_back(back, t.cast("Object", cluster.get(self.path))))
         return ""
 
     def _is_done(self, cluster: Cluster) -> bool:

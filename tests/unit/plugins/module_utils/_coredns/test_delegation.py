@@ -164,7 +164,7 @@ def test_servers_by_hand_are_adopted_or_refused() -> None:
 
 
 def test_no_openshift_is_said() -> None:
-    with pytest.raises(DelegationError, match="coredns_multicluster_platform"):
+    with pytest.raises(DelegationError, match="Set platform if it is not"):
         servers(None, THERE)
 
 

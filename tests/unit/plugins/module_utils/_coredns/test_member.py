@@ -38,16 +38,6 @@ def deployment(**container):
     }
 
 
-def member(**changes):
-    return {
-        "name": "member2",
-        "problems": [],
-        "coredns": _member.coredns(deployment()),
-        "crds": {"serviceimports": {"present": True, "established": True, "served": ["v1alpha1"]}},
-        **changes,
-    }
-
-
 @pytest.mark.parametrize(
     ("image", "version"),
     [
@@ -64,27 +54,13 @@ def test_the_version_is_read_off_the_tag(image, version):
 
 
 def test_kubeadms_deployment_is_understood():
-    found = _member.coredns(deployment())
-    assert (found["configmap"], found["key"], found["version"]) == ("coredns", "Corefile", "1.12.1")
-    assert (found["service_account"], found["selector"]) == ("coredns", "k8s-app=kube-dns")
-    assert (found["original_image"], found["annotated"], found["rolled_out"]) == (found["image"], False, True)
-
-
-def test_a_sub_path_names_the_key():
-    found = _member.coredns(
-        deployment(
-            volumeMounts=[{"name": "config-volume", "mountPath": "/etc/coredns/Corefile", "subPath": "Corefile"}]
-        )
-    )
-    assert (found["configmap"], found["key"], found["sub_path"]) == ("coredns", "Corefile", True)
-
-
-def test_a_corefile_from_elsewhere_is_a_problem():
-    found = _member.coredns(deployment(volumeMounts=[]))
-    assert found["configmap"] is None
-    assert any(
-        "reads its Corefile from no ConfigMap" in one for one in _member.problems("m", (1, 34), [], found, [], "a/b")
-    )
+    assert _member.coredns(deployment()) == {
+        "image": "registry.k8s.io/coredns/coredns:v1.12.1",
+        "version": "1.12.1",
+        "replicas": 2,
+        "paused": False,
+        "rolled_out": True,
+    }
 
 
 @pytest.mark.parametrize("field", ["observedGeneration", "updatedReplicas", "availableReplicas"])
@@ -94,70 +70,31 @@ def test_a_rollout_under_way_is_not_over(field):
     assert not _member.coredns(item)["rolled_out"]
 
 
-def test_the_image_before_us_is_remembered():
+def test_what_api_servers_leave_out_is_their_default():
     item = deployment()
-    item["metadata"]["annotations"] = {_member.ORIGINAL_IMAGE: "old:v1.12.1"}
-    assert _member.coredns(item)["original_image"] == "old:v1.12.1"
+    del item["spec"]["replicas"]
+    del item["status"]
+    found = _member.coredns(item)
+    assert (found["replicas"], found["rolled_out"]) == (1, False)
+    item["spec"]["paused"] = True
+    assert _member.coredns(item)["paused"]
+
+
+def definition(condition="True", **served):
+    return {
+        "spec": {"versions": [{"name": name, "served": value} for name, value in served.items()]},
+        "status": {"conditions": [{"type": "NamesAccepted", "status": "True"}, {"type": "Established", "status": condition}]},
+    }
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("crd", "state"),
     [
-        (((1, 20), [], "found", []), "runs Kubernetes 1.20; 1.21 or newer is needed"),
-        (
-            (
-                (1, 34),
-                [{"verb": "patch", "group": "apps", "resource": "deployments", "namespace": "kube-system"}],
-                "found",
-                [],
-            ),
-            "may not patch deployments.apps in kube-system",
-        ),
-        (
-            ((1, 34), [], None, ["kube-system/rke2-coredns"]),
-            "has no CoreDNS Deployment kube-system/coredns. Found instead: kube-system/rke2-coredns.",
-        ),
-        (((1, 34), [], None, []), "Nothing there is labelled k8s-app=kube-dns"),
+        (None, {"present": False, "established": False, "served": []}),
+        (definition(v1alpha1=True, v1beta1=False), {"present": True, "established": True, "served": ["v1alpha1"]}),
+        (definition("False", v1alpha1=True), {"present": True, "established": False, "served": ["v1alpha1"]}),
+        ({"spec": {"versions": []}}, {"present": True, "established": False, "served": []}),
     ],
 )
-def test_what_does_not_fit_is_said(arguments, words):
-    kubernetes, rights, found, elsewhere = arguments
-    found = _member.coredns(deployment()) if found else None
-    sentences = _member.problems("member2", kubernetes, rights, found, elsewhere, "kube-system/coredns")
-    assert len(sentences) == 1
-    assert words in sentences[0]
-
-
-def test_an_old_coredns_is_said():
-    found = _member.coredns(deployment(image="coredns:v1.8.0"))
-    assert "runs CoreDNS 1.8.0; 1.9.3 or newer" in _member.problems("m", (1, 34), [], found, [], "a/b")[0]
-
-
-ZONE = {"zone": "clusterset.local", "cluster_domain": "cluster.local"}
-
-
-def test_a_member_that_fits_has_no_problems():
-    assert _member.zone_problems(member(), **ZONE) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "options", "words"),
-    [
-        ({}, {"zone": "Cluster.Local."}, "is the cluster domain"),
-        ({"crds": {"serviceimports": {"established": False, "served": []}}}, {}, "Run the role mcs_crds first"),
-        ({"crds": {"serviceimports": {"established": True, "served": ["v1beta1"]}}}, {}, "does not serve v1alpha1"),
-    ],
-)
-def test_what_keeps_the_zone_from_being_served_is_said(changes, options, words):
-    sentences = _member.zone_problems(member(**changes), **{**ZONE, **options})
-    assert len(sentences) == 1
-    assert words in sentences[0]
-
-
-def test_check_mode_accepts_that_the_definitions_are_not_there_yet():
-    stock = member(crds={"serviceimports": {"established": False, "served": []}})
-    assert _member.zone_problems(stock, **ZONE, check_mode=True) == []
-
-
-def test_a_deployment_that_is_not_to_be_changed_need_not_be_there():
-    assert _member.problems("m", (1, 34), [], None, [], "kube-system/coredns", changed=False) == []
+def test_a_definition_is_usable_once_it_is_established(crd, state):
+    assert _member.crd_state(crd) == state

@@ -7,7 +7,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import PLATFORMS, detect, nodelocal_upstream, serving
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import (
+    PLATFORMS,
+    Serving,
+    detect,
+    nodelocal_upstream,
+    serving,
+)
 
 STOCK = "registry.k8s.io/coredns/coredns:v1.12.1"
 NEW = "registry.example.com/coredns:1.15.0"
@@ -42,10 +48,6 @@ def test_the_platform_is_told_by_what_it_leaves_behind(facts: dict[str, t.Any], 
     assert words in reason
 
 
-def member(platform: str = "kubeadm", image: str | None = STOCK) -> dict[str, t.Any]:
-    return {"name": "member2", "platform": {"name": platform}, "coredns": image and {"image": image}}
-
-
 @pytest.mark.parametrize(
     ("platform", "running", "given", "mode", "image", "words"),
     [
@@ -57,42 +59,47 @@ def member(platform: str = "kubeadm", image: str | None = STOCK) -> dict[str, t.
         ("eks", STOCK, DIGEST, "forward", DIGEST, "EKS puts its own image back"),
         ("eks", "eks/coredns:v1.12.2-eksbuild.1", NEW, "builtin", "", "runs CoreDNS 1.12.2"),
         ("k3s", NEW, "", "forward", NEW, "k3s writes CoreDNS's Corefile"),
-        ("gke", None, NEW, "forward", NEW, "GKE writes"),
-        ("openshift", None, DIGEST, "forward", DIGEST, "OpenShift writes"),
+        ("gke", "", NEW, "forward", NEW, "GKE writes"),
+        ("openshift", "", DIGEST, "forward", DIGEST, "OpenShift writes"),
     ],
 )
-def test_auto_is_the_first_that_fits(platform: str, running: str | None, given: str, mode: str, image: str, words: str) -> None:
-    chosen = serving(member(platform, running), image=given)
-    assert (chosen["mode"], chosen["image"], chosen["problems"]) == (mode, image, [])
-    assert words in chosen["reason"]
+def test_auto_is_the_first_that_fits(platform: str, running: str, given: str, mode: str, image: str, words: str) -> None:
+    chosen = serving("member2", platform, running, image=given)
+    assert (chosen.mode, chosen.image, chosen.problems) == (mode, image, ())
+    assert words in chosen.reason
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_platform_can_be_served_with_an_image_given(platform: str) -> None:
-    assert serving(member(platform), image=NEW)["problems"] == []
+    assert serving("member2", platform, STOCK, image=NEW).problems == ()
 
 
 @pytest.mark.parametrize(
     ("platform", "running", "options", "words"),
     [
-        ("kubeadm", STOCK, {}, "Set coredns_multicluster_image"),
+        ("kubeadm", STOCK, {}, "not known to be 1.12.2 or newer. Set image to one that is."),
         ("kubeadm", STOCK, {"mode": "builtin"}, "would run CoreDNS 1.12.1, which cannot serve ServiceImports; 1.12.2 or newer can"),
         ("kubeadm", NEW, {"image": STOCK}, "would run CoreDNS 1.12.1"),
-        ("gke", None, {}, "the member runs no CoreDNS, which"),
-        ("gke", None, {"image": STOCK}, "would run CoreDNS 1.12.1"),
-        ("aks", NEW, {"mode": "builtin"}, "AKS writes CoreDNS's Corefile and image itself, so mode builtin cannot be"),
+        ("gke", "", {}, "the member runs no CoreDNS, which is not known"),
+        ("gke", "", {"image": STOCK}, "would run CoreDNS 1.12.1"),
+        (
+            "aks",
+            NEW,
+            {"mode": "builtin"},
+            "AKS writes CoreDNS's Corefile and image itself, so mode builtin cannot be. Set mode to forward or auto, or platform where that is not what",
+        ),
         ("rke2", NEW, {"mode": "plugin", "image": NEW}, "so mode plugin cannot be"),
         ("kubeadm", DIGEST, {"mode": "forward"}, "not known to be 1.12.2 or newer"),
     ],
 )
-def test_what_cannot_be_is_said_once(platform: str, running: str | None, options: dict[str, str], words: str) -> None:
-    (problem,) = serving(member(platform, running), **options)["problems"]
+def test_what_cannot_be_is_said_once(platform: str, running: str, options: dict[str, str], words: str) -> None:
+    (problem,) = serving("member2", platform, running, **options).problems
     assert words in problem
     assert "member2" in problem
 
 
 def test_the_external_plugin_needs_no_built_in_option() -> None:
-    assert serving(member(), mode="plugin") == {"mode": "plugin", "image": "", "reason": "it was asked for", "problems": []}
+    assert serving("member2", "kubeadm", STOCK, mode="plugin") == Serving("plugin", "", "it was asked for")
 
 
 NODELOCAL = """\

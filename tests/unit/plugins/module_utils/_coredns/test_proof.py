@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import member as _member
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import proof as _proof
@@ -56,6 +58,22 @@ def test_the_pod_is_coredns_own_but_for_what_would_bind_or_select_it():
     assert [volume["configMap"]["name"] for volume in spec["volumes"]] == ["clusterset-dns-proof-x", "coredns-custom"]
     original = DEPLOYMENT["spec"]["template"]["spec"]
     assert original["volumes"][0]["configMap"]["name"] == "coredns"
+
+
+def test_the_pod_is_sent_to_a_node_of_an_architecture():
+    pod = _proof.pod(DEPLOYMENT, _member.container(DEPLOYMENT), "new", "coredns", CANDIDATE, 99, "arm64")
+    assert pod["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64"}
+    without = _proof.pod(DEPLOYMENT, _member.container(DEPLOYMENT), "new", "coredns", CANDIDATE, 99)
+    assert without["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
+
+
+def test_a_projected_volume_gets_the_candidate_too():
+    deployment = copy.deepcopy(DEPLOYMENT)
+    sources = [{"secret": {"name": "tls"}}, {"configMap": {"name": "coredns"}}, {"configMap": {"name": "other"}}]
+    deployment["spec"]["template"]["spec"]["volumes"] = [{"name": "config-volume", "projected": {"sources": sources}}]
+    spec = _proof.pod(deployment, _member.container(deployment), "new", "coredns", CANDIDATE, 99)["spec"]
+    names = [one["configMap"]["name"] for one in spec["volumes"][0]["projected"]["sources"] if "configMap" in one]
+    assert names == ["clusterset-dns-proof-x", "other"]
 
 
 def test_other_keys_of_the_config_map_are_kept():

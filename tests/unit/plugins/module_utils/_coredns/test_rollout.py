@@ -130,19 +130,19 @@ def test_the_corefiles_hash_makes_new_pods_and_stays_unless_said():
     assert aim(there, image="", corefile="").corefile is None
 
 
-def replica_set(name, revision, uid="u1"):
+def replica_set(name, revision):
     return {
         "metadata": {
             "labels": {_rollout.HASH: name},
             "annotations": {_rollout.REVISION: revision},
-            "ownerReferences": [{"uid": uid}],
         }
     }
 
 
-def test_the_newest_replica_set_is_the_deployments_own_of_its_revision():
-    sets = [replica_set("old", "1"), replica_set("foreign", "2", "u2"), replica_set("new", "2")]
-    assert _rollout.newest(deployment(), sets) == "new"
+def test_the_newest_replica_set_is_that_of_the_deployments_revision():
+    sets = [replica_set("old", "1"), replica_set("new", "2")]
+    newest = _rollout.newest(deployment(), sets)
+    assert newest is sets[1]
     stale = deployment()
     stale["status"]["observedGeneration"] = 2
     assert _rollout.newest(stale, sets) is None
@@ -153,8 +153,30 @@ def pod(**status):
     return {"metadata": {"name": "p", "resourceVersion": "5"}, "status": status}
 
 
+DNS_SERVICE = {"spec": {"selector": {"k8s-app": "kube-dns"}}}
+
+
 def test_a_pod_is_detached_by_every_label_that_selects_it():
-    labels = _rollout.detach(pod(), {"matchLabels": {"k8s-app": "kube-dns"}}, "coredns")["metadata"]["labels"]
+    labels = {"k8s-app": "kube-dns", "role": "dns", "tier": "cache", _rollout.HASH: "abc"}
+    services = [
+        DNS_SERVICE,
+        {"spec": {"selector": {"role": "dns", "tier": "cache"}}},
+        {"spec": {"selector": {"role": "web"}}},
+        {"spec": {}},
+    ]
+    selector = {
+        "matchLabels": {"k8s-app": "kube-dns"},
+        "matchExpressions": [{"key": "kind", "operator": "In", "values": ["a"]}, {"key": "old", "operator": "DoesNotExist"}],
+    }
+    found = {"metadata": {"name": "p", "labels": labels, "resourceVersion": "5"}}
+    patch = _rollout.detach(found, selector, services, "coredns")["metadata"]
+    assert patch["labels"] == {"k8s-app": None, "kind": None, "role": None, "tier": None, _rollout.HASH: None, _rollout.DRAINED: "coredns"}
+    assert patch["resourceVersion"] == "5"
+
+
+def test_a_selector_of_expressions_alone_detaches_too():
+    selector = {"matchExpressions": [{"key": "k8s-app", "operator": "Exists"}]}
+    labels = _rollout.detach(pod(), selector, [], "coredns")["metadata"]["labels"]
     assert labels == {"k8s-app": None, _rollout.HASH: None, _rollout.DRAINED: "coredns"}
 
 
@@ -203,6 +225,8 @@ def test_a_pod_of_the_right_template_is_let_go_and_taken_back():
     # the Service's label stays, the ReplicaSet's goes, and a run after one that was killed here finds it
     assert released["metadata"]["labels"] == {"k8s-app": "kube-dns", _rollout.DRAINED: "coredns"}
     assert _rollout.unfinished(deployment(), [released])
-    assert merged(released, _rollout.take_back("abc")) == pod
-    out = merged(released, _rollout.detach(released, deployment()["spec"]["selector"], "coredns"))
+    assert merged(released, _rollout.take_back(labels)) == pod
+    out = merged(released, _rollout.detach(released, deployment()["spec"]["selector"], [DNS_SERVICE], "coredns"))
     assert out["metadata"]["labels"] == {_rollout.DRAINED: "coredns"}
+    # what was detached already is the ReplicaSet's and the Service's again
+    assert merged(out, _rollout.take_back(labels))["metadata"]["labels"] == labels
