@@ -455,7 +455,9 @@ def _absent(facts: Facts, want: Want) -> Plan:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
         named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in objects]
         steps.append(Remove(named, title="Take our own CoreDNS away"))
-    if not served_still:
+    if not served_still and facts.relying:
+        notes.append(f"{facts.name}: {facts.relying} reads ServiceImports as the same service account, so the rights stay.")
+    elif not served_still:
         steps += _absent_rights(facts, want)
     return Plan(tuple(steps), notes=tuple(notes), corefile=None, addon=addon, reason="; ".join(served_still))
 

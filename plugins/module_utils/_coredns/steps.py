@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, rollout, trial
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, rollout, sharing, trial
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.exchange import Exchange, ExchangeError, Pace
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import ORIGINAL_IMAGE, container
@@ -32,6 +32,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import Change
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import describe
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
 __all__ = [
@@ -156,9 +157,12 @@ class _Objects(Step):
         return self._applier
 
     def undo(self, world: World) -> list[str]:
-        for row in reversed(self._applier.rows if self._applier else []):
-            self._applier.put_back(row)  # type: ignore[union-attr]
-        return []
+        rows = [row for row in (self._applier.rows if self._applier else []) if row.changed]
+        kept = sharing.needed(world.cluster, [row.wanted for row in rows if row.found is None], world.facts.sharing)
+        for row in reversed(rows):
+            if describe(row.wanted) not in kept:
+                self._applier.put_back(row)  # type: ignore[union-attr]
+        return [f"{what} stays, because {who} needs it by now." for what, who in kept.items()]
 
     @property
     def rights(self) -> list[Right]:
@@ -213,8 +217,12 @@ class Remove(_Objects):
 
     def do(self, world: World) -> None:
         applier = self._new(world)
+        # another run may have begun since the plan was made
+        kept = sharing.needed(world.cluster, self.objects, world.facts.sharing)
         for item in reversed(self.objects):
-            applier.absent(item)
+            if describe(item) not in kept:
+                applier.absent(item)
+        world.notes += [f"{world.cluster.name}: {what} stays, because {who} needs it." for what, who in kept.items()]
         world.notes += [row.note for row in applier.rows if row.note]
 
     def preview(self, world: World) -> None:

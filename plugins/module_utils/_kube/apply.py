@@ -108,7 +108,13 @@ class Applier:
             raise ApiError(self.cluster.name, message, reason="NoKind")
         found = self.cluster.get(_path(kind, wanted), missing_ok=True)
         if found is None:
-            return self._create(kind, wanted)
+            try:
+                return self._create(kind, wanted)
+            except ApiError as error:
+                # a run beside this one was quicker
+                found = self.cluster.get(_path(kind, wanted), missing_ok=True) if error.status == http.client.CONFLICT else None
+                if found is None:
+                    raise
         action = "patched"
         if whose := ownership.owner(found, self.fleet, wanted):
             if not self.adopt:
