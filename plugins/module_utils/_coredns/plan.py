@@ -61,7 +61,7 @@ _PILLARS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__UPSTREAM__SERVERS__")
 
 
 class Plan(t.NamedTuple):
-    """What is to be done. No steps and no problems: the member is *settled*.
+    """What is to be done. No steps, no problems, and nothing to be given to an add-on: the member is *settled*.
 
     ``mode`` and ``reason`` say how the zone is, or will be, served; ``image`` is what serves it. ``problems`` say why nothing can be done, a sentence
     each; ``needs`` is the option that would help, '' for none. ``notes`` are sentences for the user. ``corefile`` is the Corefile that comes out,
@@ -80,7 +80,7 @@ class Plan(t.NamedTuple):
 
     @property
     def settled(self) -> bool:
-        return not self.steps and not self.problems
+        return not self.steps and not self.problems and self.addon is None
 
     @property
     def rights(self) -> list[dict[str, str]]:
