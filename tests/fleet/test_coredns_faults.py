@@ -123,64 +123,195 @@ FAULTS: dict[str, Fault] = {
     ),
     "adopted": Fault(
         "done",
-        corefile="clusterset.local:53 {\n    errors\n    kubernetes clusterset.local {\n        multicluster clusterset.local\n    }\n}\n" + STOCK,
+        corefile="clusterset.local:53 {\n    errors\n    kubernetes clusterset.local {\n        multicluster clusterset.local\n    }\n}\n"
+        + STOCK,
         settings={"coredns_multicluster_header": False},
         numbers="F47",
         ci=True,
     ),
     # F37: text that no CoreDNS takes
-    "open-brace": Fault("refused", "line", corefile=STOCK[: STOCK.rindex("}")], numbers="F37"),
-    "extra-brace": Fault("refused", "line", corefile=STOCK + "}\n", numbers="F37"),
-    "open-quote": Fault("refused", "line", corefile=also('    log "open'), numbers="F37", ci=True),
-    "brace-in-word": Fault("refused", "line", corefile=".:53{\n    errors\n}\n", numbers="F37"),
-    "empty": Fault("refused", "", corefile="", numbers="F37"),
-    "only-comments": Fault("refused", "", corefile="# nothing\n", numbers="F37"),
-    "no-kubernetes": Fault("refused", "", corefile=".:53 {\n    errors\n    forward . 192.0.2.1\n}\n", numbers="F38"),
-    "zone-twice": Fault("refused", "", corefile=STOCK + STOCK, numbers="F38"),
-    "snippet-missing": Fault("refused", "", corefile=also("    import nowhere"), numbers="F36"),
-    "import-missing": Fault("refused", "", corefile=also("    import /etc/coredns/nowhere/file"), numbers="F36", ci=True),
-    "snippet-of-itself": Fault("refused", "", corefile="(a) {\n    import a\n}\n" + also("    import a"), numbers="F36"),
-    "zone-partly-elsewhere": Fault("refused", "takes a part", corefile=STOCK + "a.clusterset.local:53 {\n    erratic\n}\n", numbers="F46", ci=True),
-    "kubernetes-twice": Fault("refused", "twice", corefile=also("    kubernetes other.local"), numbers="F38", ci=True),
-    "unknown-plugin": Fault("refused", "frobnicate", corefile=also("    frobnicate"), numbers="F37", ci=True),
-    "bad-forward": Fault("refused", "", corefile=STOCK.replace("forward . /etc/resolv.conf", "forward . nonsense"), numbers="F37", ci=True),
-    "bad-cache": Fault("refused", "", corefile=STOCK.replace("cache 30", "cache soon"), numbers="F37"),
-    "bad-ttl": Fault("refused", "", corefile=STOCK.replace("ttl 30", "ttl 99999"), numbers="F37"),
-    "bad-option": Fault("refused", "", corefile=STOCK.replace("pods insecure", "pods secure"), numbers="F37"),
-    "foreign-address": Fault("refused", "", corefile=also("    bind 192.0.2.1"), numbers="F37"),
-    "loop": Fault("refused", "", corefile=also("    loop").replace("/etc/resolv.conf", "127.0.0.1:53"), numbers="F37", ci=True),
-    "bad-certificate": Fault("refused", "", corefile=STOCK + "tls://example.org {\n    tls /none.pem /none.key\n    erratic\n}\n", numbers="F37"),
+    "open-brace": Fault(
+        "refused", "line 1: the server block that is opened here is never closed", corefile=STOCK[: STOCK.rindex("}")], numbers="F37"
+    ),
+    "extra-brace": Fault("refused", "line 23: } stands where the zone of a server block should", corefile=STOCK + "}\n", numbers="F37"),
+    "open-quote": Fault("refused", "line 22: a quote is opened and never closed", corefile=also('    log "open'), numbers="F37", ci=True),
+    "brace-in-word": Fault(
+        "refused", "line 1: .:53{ stands where the zone of a server block should", corefile=".:53{\n    errors\n}\n", numbers="F37"
+    ),
+    "empty": Fault(
+        "refused", "does not answer kubernetes.default.svc.cluster.local A as it should: it says REFUSED", corefile="", numbers="F37"
+    ),
+    "only-comments": Fault(
+        "refused",
+        "does not answer kubernetes.default.svc.cluster.local A as it should: it says REFUSED",
+        corefile="# nothing\n",
+        numbers="F37",
+    ),
+    "no-kubernetes": Fault(
+        "refused",
+        "does not answer kubernetes.default.svc.cluster.local A as it should: it says SERVFAIL",
+        corefile=".:53 {\n    errors\n    forward . 192.0.2.1\n}\n",
+        numbers="F38",
+    ),
+    "zone-twice": Fault("refused", "cannot serve dns://.:53 - it is already defined", corefile=STOCK + STOCK, numbers="F38"),
+    "snippet-missing": Fault(
+        "refused", "line 22: the file to import does not exist: nowhere", corefile=also("    import nowhere"), numbers="F36"
+    ),
+    "import-missing": Fault(
+        "refused",
+        "File to import not found: /etc/coredns/nowhere/file",
+        corefile=also("    import /etc/coredns/nowhere/file"),
+        numbers="F36",
+        ci=True,
+    ),
+    "snippet-of-itself": Fault(
+        "refused", "line 2: snippet (a) imports itself", corefile="(a) {\n    import a\n}\n" + also("    import a"), numbers="F36"
+    ),
+    "zone-partly-elsewhere": Fault(
+        "refused",
+        "line 23: a server block of a.clusterset.local takes a part of clusterset.local away",
+        corefile=STOCK + "a.clusterset.local:53 {\n    erratic\n}\n",
+        numbers="F46",
+        ci=True,
+    ),
+    "kubernetes-twice": Fault(
+        "refused",
+        "line 22: a server block has the kubernetes plugin twice",
+        corefile=also("    kubernetes other.local"),
+        numbers="F38",
+        ci=True,
+    ),
+    "unknown-plugin": Fault("refused", "Unknown directive 'frobnicate'", corefile=also("    frobnicate"), numbers="F37", ci=True),
+    "bad-forward": Fault(
+        "refused",
+        'plugin/forward: failed to resolve "nonsense"',
+        corefile=STOCK.replace("forward . /etc/resolv.conf", "forward . nonsense"),
+        numbers="F37",
+        ci=True,
+    ),
+    "bad-cache": Fault(
+        "refused",
+        'plugin/cache: strconv.Atoi: parsing "many": invalid syntax',
+        corefile=STOCK.replace("disable success cluster.local", "success many"),
+        numbers="F37",
+    ),
+    "bad-ttl": Fault("refused", "ttl must be in range [0, 3600]: 99999", corefile=STOCK.replace("ttl 30", "ttl 99999"), numbers="F37"),
+    "bad-option": Fault(
+        "refused", "plugin/kubernetes: wrong value for pods: secure", corefile=STOCK.replace("pods insecure", "pods secure"), numbers="F37"
+    ),
+    "foreign-address": Fault(
+        "refused", "listen tcp 192.0.2.1:53: bind: cannot assign requested address", corefile=also("    bind 192.0.2.1"), numbers="F37"
+    ),
+    "loop": Fault(
+        "refused",
+        "plugin/loop: Loop (127.0.0.1:",
+        corefile=also("    loop").replace("/etc/resolv.conf", "127.0.0.1:53"),
+        numbers="F37",
+        ci=True,
+    ),
+    "bad-certificate": Fault(
+        "refused",
+        "plugin/tls: could not load TLS cert: open /none.pem: no such file or directory",
+        corefile=STOCK + "tls://example.org {\n    tls /none.pem /none.key\n    erratic\n}\n",
+        numbers="F37",
+    ),
     "stub-zone": Fault(
-        "refused", "clusterset.local", corefile=STOCK + "clusterset.local:53 {\n    forward . 192.0.2.1\n}\n", numbers="F46"
+        "refused",
+        "line 24: clusterset.local is already served in mode forward by lines that were made by hand",
+        corefile=STOCK + "clusterset.local:53 {\n    forward . 192.0.2.1\n}\n",
+        numbers="F46",
     ),
     # settings
-    "zone-is-cluster-domain": Fault("refused", "cluster domain", settings=zone("cluster.local"), numbers="F46"),
-    "zone-in-cluster-domain": Fault("refused", "within one another", settings=zone("svc.cluster.local"), numbers="F46"),
-    "zone-with-newline": Fault("refused", "not a domain name", settings=zone("a.local {\n}\nevil.local"), numbers="F37", ci=True),
-    "zone-with-quote": Fault("refused", "not a domain name", settings=zone('a.local"'), numbers="F37"),
-    "zone-label-too-long": Fault("refused", "not a domain name", settings=zone("a" * 64 + ".local"), numbers="F37"),
-    "zone-is-address": Fault("refused", "address", settings=zone("10.0.0.1"), numbers="F37"),
-    "wrong-cluster-domain": Fault("refused", "", settings={"coredns_multicluster_cluster_domain": "other.example"}, numbers="F38"),
+    "zone-is-cluster-domain": Fault(
+        "refused", "the zone cluster.local is the cluster domain itself", settings=zone("cluster.local"), numbers="F46"
+    ),
+    "zone-in-cluster-domain": Fault(
+        "refused",
+        "the zone svc.cluster.local and the cluster domain cluster.local lie within one another",
+        settings=zone("svc.cluster.local"),
+        numbers="F46",
+    ),
+    "zone-with-newline": Fault(
+        "refused", "evil.local', which is not a domain name", settings=zone("a.local {\n}\nevil.local"), numbers="F37", ci=True
+    ),
+    "zone-with-quote": Fault("refused", "zone is 'a.local\"', which is not a domain name", settings=zone('a.local"'), numbers="F37"),
+    "zone-label-too-long": Fault(
+        "refused",
+        "aaa.local', which is not a domain name (letters, digits and hyphens, 63 a label)",
+        settings=zone("a" * 64 + ".local"),
+        numbers="F37",
+    ),
+    "zone-is-address": Fault(
+        "refused", "zone is '10.0.0.1', which is an address and not a domain name", settings=zone("10.0.0.1"), numbers="F37"
+    ),
+    "wrong-cluster-domain": Fault(
+        "refused",
+        "does not answer kubernetes.default.svc.other.example A as it should",
+        settings={"coredns_multicluster_cluster_domain": "other.example"},
+        numbers="F38",
+    ),
     # images
-    "image-missing": Fault("refused", "none/coredns", settings=image("localhost/none/coredns:v1.15.0"), numbers="F43", ci=True),
-    "image-name-bad": Fault("refused", "InvalidImageName", settings=image("localhost/Not An Image:v1.15.0"), numbers="F43"),
-    "image-foreign-architecture": Fault("refused", "exec format", settings=image("localhost/clusterset-tests/foreign:v1.15.0"), numbers="F43", ci=True),
-    "image-of-something-else": Fault("refused", "", settings=image("TOOLBOX"), numbers="F43"),
-    "image-too-old": Fault("refused", "1.12.2", settings=image("STOCK"), numbers="F43", ci=True),
-    "image-without-plugin": Fault("refused", "multicluster", settings={"coredns_multicluster_mode": "plugin"}, numbers="F43"),
+    "image-missing": Fault(
+        "refused",
+        'ImagePullBackOff: Back-off pulling image "localhost/none/coredns:v1.15.0"',
+        settings=image("localhost/none/coredns:v1.15.0"),
+        numbers="F43",
+        ci=True,
+    ),
+    "image-name-bad": Fault(
+        "refused",
+        'InvalidImageName: Failed to apply default image tag "localhost/Not An Image:v1.15.0"',
+        settings=image("localhost/Not An Image:v1.15.0"),
+        numbers="F43",
+    ),
+    "image-foreign-architecture": Fault(
+        "refused", "exec format error", settings=image("localhost/clusterset-tests/foreign:v1.15.0"), numbers="F43", ci=True
+    ),
+    "image-of-something-else": Fault(
+        "refused", 'exec: "-plugins": executable file not found in $PATH', settings=image("TOOLBOX"), numbers="F43"
+    ),
+    "image-too-old": Fault(
+        "refused",
+        "would run CoreDNS 1.12.1, which cannot serve ServiceImports; 1.12.2 or newer can. Set image to one that is.",
+        settings=image("STOCK"),
+        numbers="F43",
+        ci=True,
+    ),
+    "image-without-plugin": Fault(
+        "refused", "Unknown directive 'multicluster'", settings={"coredns_multicluster_mode": "plugin"}, numbers="F43"
+    ),
     # where CoreDNS is
     "deployment-elsewhere": Fault(
         "refused",
-        "has no CoreDNS Deployment kube-system/nowhere. Found instead: kube-system/coredns",
+        "has no CoreDNS Deployment kube-system/nowhere. Found instead: kube-system/coredns, ",
         settings={"coredns_multicluster_deployment": "nowhere"},
         numbers="F40",
         ci=True,
     ),
-    "key-missing": Fault("refused", "does not exist", config_map={"data": {"Corefile": None, "other": STOCK}}, numbers="F40"),
-    "immutable": Fault("refused", "immutable", config_map={"immutable": True}, numbers="F39", ci=True),
-    "paused": Fault("refused", "paused", late_deployment={"spec": {"paused": True}}, numbers="F42", ci=True),
+    "key-missing": Fault(
+        "refused",
+        "ConfigMap kube-system/fault-key-missing, key Corefile does not exist",
+        config_map={"data": {"Corefile": None, "other": STOCK}},
+        numbers="F40",
+    ),
+    "immutable": Fault(
+        "refused",
+        "ConfigMap kube-system/fault-immutable, key Corefile: the ConfigMap is immutable",
+        config_map={"immutable": True},
+        numbers="F39",
+        ci=True,
+    ),
+    "paused": Fault(
+        "refused",
+        "Deployment kube-system/fault-paused is paused, so no change would reach its pods",
+        late_deployment={"spec": {"paused": True}},
+        numbers="F42",
+        ci=True,
+    ),
     # as a reload that hangs: the pod is exchanged, where there is room for another
-    "reload-too-late": Fault("done", corefile=RELOADS_LATE, early=True, settings={"coredns_multicluster_wait_timeout": 40}, numbers="F41", ci=True),
+    "reload-too-late": Fault(
+        "done", corefile=RELOADS_LATE, early=True, settings={"coredns_multicluster_wait_timeout": 40}, numbers="F41", ci=True
+    ),
     "reload-too-late-without-room": Fault(
         "restored",
         "free ports",
@@ -202,9 +333,7 @@ def faults(request: pytest.FixtureRequest) -> dict[str, Fault]:
 
 
 @pytest.fixture(scope="module")
-def images(
-    fleet: Fleet, member2: Member, site: None, faults: dict[str, Fault], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def images(fleet: Fleet, member2: Member, site: None, faults: dict[str, Fault], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Names of images: ours, the platform's, and one of another architecture, which is put on the node."""
     if "image-foreign-architecture" in faults:
         load_foreign_image(fleet, member2, tmp_path_factory.mktemp("foreign"))
@@ -225,7 +354,9 @@ def load_foreign_image(fleet: Fleet, member: Member, folder: Path) -> None:
     (folder / "coredns").chmod(0o755)
     (folder / "Dockerfile").write_text('FROM scratch\nCOPY coredns /coredns\nENTRYPOINT ["/coredns"]\n')
     name = FAULTS["image-foreign-architecture"].settings["coredns_multicluster_image"]
-    subprocess.run(["docker", "build", "-q", "-t", name, str(folder)], env={**ENVIRONMENT, "DOCKER_BUILDKIT": "0"}, check=True, capture_output=True)
+    subprocess.run(
+        ["docker", "build", "-q", "-t", name, str(folder)], env={**ENVIRONMENT, "DOCKER_BUILDKIT": "0"}, check=True, capture_output=True
+    )
     kind = fleet.inventory["all"]["vars"]["coredns_publish_kind_binary"]
     subprocess.run([kind, "load", "docker-image", name, "--name", member.name], check=True, capture_output=True)
 
@@ -302,7 +433,8 @@ def outcome(
         settings = {
             "coredns_multicluster_deployment": f"fault-{name}",
             "coredns_multicluster_image": images["OURS"],
-            "coredns_multicluster_wait_timeout": 120,
+            # one that never answers as it should is waited for as long
+            "coredns_multicluster_wait_timeout": 120 if fault.asked else 60,
             **fault.settings,
         }
         settings["coredns_multicluster_image"] = images.get(settings["coredns_multicluster_image"], settings["coredns_multicluster_image"])
@@ -320,7 +452,10 @@ def outcome(
 
     member2.coredns_ready(LABEL)
     report: dict[str, t.Any] = {"ours_before": of_ours(member2)}
-    servers = {"kube-dns": member2.service_ip(), **{name: member2.service_ip(f"fault-{name}") for name, fault in faults.items() if fault.asked}}
+    servers = {
+        "kube-dns": member2.service_ip(),
+        **{name: member2.service_ip(f"fault-{name}") for name, fault in faults.items() if fault.asked},
+    }
     with member2.probing({server: 50 if name == "kube-dns" else 5 for name, server in servers.items()}) as probing:
         for name, fault in faults.items():
             put_in(member2, name, fault)
