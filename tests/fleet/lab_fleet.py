@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -68,6 +69,21 @@ def wait_for(what: str, check: t.Callable[[], t.Any], seconds: float = 120, paus
             return found
         time.sleep(pause)
     raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+def kill_all(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that the test has started and to all that it started: Ansible's workers are in sessions of their own."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    for one in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, number)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import signal
 import subprocess
 import time
@@ -15,7 +14,7 @@ import typing as t
 
 import pytest
 from kubernetes import client
-from lab_fleet import CHECKOUT, ENVIRONMENT, Fleet, Member, reloading_often, wait_for
+from lab_fleet import CHECKOUT, ENVIRONMENT, Fleet, Member, kill_all, reloading_often, wait_for
 
 TAGS = ("--tags", "coredns_multicluster")
 ZONE = "clusterset.local"
@@ -36,15 +35,22 @@ def stages(member: Member) -> dict[str, t.Callable[[], t.Any]]:
 
 
 def kill_at(fleet: Fleet, limit: str, stage: str, reached: t.Callable[[], t.Any]) -> None:
-    """Start site.yml and kill it, and all that it started, with -9 once it has come to a stage."""
+    """Start site.yml and kill it, and all that it started, with -9 once it has come to a stage. The Lease is left, as nobody can give it up."""
     command = fleet.command("playbooks/site.yml", "--limit", limit, *TAGS)
     running = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_for(f"stage {stage!r}", lambda: reached() or running.poll() is not None, 180, pause=0.05)
         assert running.poll() is None, f"site.yml ended before the stage {stage!r}"
     finally:
-        os.killpg(running.pid, signal.SIGKILL)
+        kill_all(running.pid, signal.SIGKILL)
         running.wait()
+
+
+def leases(member: Member) -> list[str]:
+    """Those by which runs keep each other out."""
+    api = client.CoordinationV1Api(member.core.api_client)
+    found = api.list_namespaced_lease("kube-system", label_selector="app.kubernetes.io/managed-by=clusterset.dns").items
+    return [one.metadata.name for one in found]
 
 
 def write_corefile(member: Member, corefile: str) -> None:
@@ -85,6 +91,7 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
         assert ZONE in member2.config_map()["data"]["Corefile"]
         assert not member2.pods("clusterset.dns/drained")
         assert not member2.pods("clusterset.dns/proof")
+        assert not leases(member2)
 
         again = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
         assert "changed=0 " in again, again[-2000:]
@@ -165,7 +172,7 @@ def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, m
     fleet.play("playbooks/site.yml")
     dns, rights = member2.service_ip(), client.RbacAuthorizationV1Api(member2.core.api_client)
     with member2.probing({dns: 50}) as probing:
-        rights.delete_cluster_role_binding("clusterset-dns-coredns")
+        rights.delete_cluster_role_binding("clusterset-dns-coredns:kube-system:coredns")
         rights.delete_cluster_role("clusterset-dns-coredns")
         definitions = client.ApiextensionsV1Api(member2.core.api_client)
         definitions.delete_custom_resource_definition("serviceimports.multicluster.x-k8s.io")
@@ -175,19 +182,26 @@ def test_definitions_and_rights_that_someone_took_away_come_back(fleet: Fleet, m
 
 
 @pytest.mark.long
-def test_a_teardown_after_which_pods_do_not_answer_names_them(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
-    original = stock["data"]["Corefile"]
+def test_a_teardown_after_which_pods_do_not_answer_is_undone_and_names_one(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
+    fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
+    served = member2.config_map()["data"]["Corefile"]
     broken = "    template ANY ANY cluster.local {\n        rcode SERVFAIL\n    }\n"
-    write_corefile(member2, original.replace(" {\n", f" {{\n{broken}", 1))
+    write_corefile(member2, served.replace("    ready\n", f"    ready\n{broken}", 1))
+    before = member2.state()
     try:
         command = fleet.command("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
         ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        after = member2.state()
     finally:
-        write_corefile(member2, original)
+        write_corefile(member2, served)
     fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
-    pods = sorted(pod["metadata"]["name"] for pod in member2.pods("k8s-app=kube-dns"))
+    pods = [pod["metadata"]["name"] for pod in member2.pods("k8s-app=kube-dns")]
+    words = [f"pod {name} does not answer kubernetes.default.svc.cluster.local A as it should: SERVFAIL" for name in pods]
     assert ran.returncode
-    assert f"{', '.join(pods)} did not answer kubernetes.default.svc.cluster.local: SERVFAIL" in ran.stdout, ran.stdout[-3000:]
+    assert any(f"{member2.name}: CoreDNS was not changed for good. Ask every pod: {one}" in ran.stdout for one in words), ran.stdout[-3000:]
+    assert any(f"Everything is as it was before. Not every pod answers kubernetes.default.svc.cluster.local: {one}" in ran.stdout for one in words)
+    assert after == before
+    assert member2.state() == stock
 
 
 PLUGIN = {
@@ -233,7 +247,7 @@ def test_an_external_plugin_serves_the_zone(fleet: Fleet, member2: Member, stock
             with cordoned(member2):
                 said = running.communicate()[0]
         assert running.returncode
-        assert "are back, and every pod answers" in said, said[-3000:]
+        assert "Everything is as it was before. Every pod answers" in said, said[-3000:]
         assert member2.state() == served
         fleet.play("playbooks/site.yml", "--limit", member2.name, *BUILTIN)
         builtin = member2.config_map()["data"]["Corefile"]

@@ -10,6 +10,7 @@ objects, as that would, and puts back whatever else is done to it.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -23,7 +24,15 @@ from kubernetes import client, config
 from lab_fleet import CHECKOUT, KUBEADM_COREFILE, repeated, wait_for
 from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, forwarding
 
-sys.path.append(str(CHECKOUT / "benchmarks"))
+sys.path += [str(CHECKOUT / "benchmarks"), str(CHECKOUT / "tests" / "unit")]
+# The collection is found as the unit tests find it.
+importlib.import_module("conftest")
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation import Outcome
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Want
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.look import look
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import OBJECTS, PLATFORMS
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import Delegate, StepError, World
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 from apiservers import ApiServer
 
 pytestmark = pytest.mark.long
@@ -39,7 +48,6 @@ class Platform:
         self.kubeconfig = kubeconfig
         self.api = config.new_client_from_config(str(kubeconfig))
         self.core, self.custom = client.CoreV1Api(self.api), client.CustomObjectsApi(self.api)
-        self._python_path = ""
 
     def run(self, collections: Path, module: str, **options: t.Any) -> dict[str, t.Any]:
         """Run a module as `ansible` does, and return what it says."""
@@ -109,23 +117,21 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Platform]:
         server.stop()
 
 
-def look(platform: Platform, collections: Path) -> dict[str, t.Any]:
-    said = platform.run(collections, "member_info", name="m")
-    return t.cast("dict[str, t.Any]", said["member"]["platform"])
+def found_out(platform: Platform, collections: Path) -> str:
+    said = platform.run(collections, "coredns_multicluster_info", members=[{"name": "m", "kubeconfig": str(platform.kubeconfig)}])
+    return str(said["members"][0]["platform"]["name"])
 
 
 def test_the_platform_is_found_out(platform: Platform, collections: Path) -> None:
     """One sign after the other: the last is the strongest."""
-    assert look(platform, collections)["name"] == "any"
+    assert found_out(platform, collections) == "any"
     platform.put("kubeadm-config", {"ClusterConfiguration": "{}"})
-    assert look(platform, collections)["name"] == "kubeadm"
+    assert found_out(platform, collections) == "kubeadm"
     platform.core.create_node({"metadata": {"name": "aks-1", "labels": {"kubernetes.azure.com/cluster": "MC_x"}}})
-    assert look(platform, collections)["name"] == "aks"
+    assert found_out(platform, collections) == "aks"
     for one in DEFINITIONS.values():
         client.ApiextensionsV1Api(platform.api).create_custom_resource_definition(one)
-    wait_for("OpenShift is found", lambda: look(platform, collections)["name"] == "openshift", 30)
-    found = look(platform, collections)
-    assert (found["place"], found["namespace"], found["port"]) == ("operator", "openshift-dns", 5353)
+    wait_for("OpenShift is found", lambda: found_out(platform, collections) == "openshift", 30)
 
 
 def test_an_edit_of_corefile_is_undone_and_one_of_coredns_custom_is_not(platform: Platform, collections: Path) -> None:
@@ -181,36 +187,49 @@ def test_the_eks_add_on_gets_a_text(platform: Platform, collections: Path) -> No
         assert back["corefile"] == KUBEADM_COREFILE
 
 
-def delegate(platform: Platform, collections: Path, place: str, read: t.Callable[[], t.Any], rendered: t.Callable[[], str]) -> None:
-    """There, once more, elsewhere, and back; ``rendered`` is the Corefile that the platform makes of it."""
+def step_of(platform: Platform, name: str, *addresses: str) -> tuple[Delegate, World, Outcome]:
+    """The step of the role's change that has a platform forward the zone to some addresses, or no longer, and what comes of it."""
+    cluster, want = Cluster("m", {"kubeconfig": str(platform.kubeconfig)}), Want(platform=name)
+    world = World(cluster, want, look(cluster, want))
+    world.addresses = addresses
+    place = PLATFORMS[name].place
+    step = Delegate(place, OBJECTS[place], present=bool(addresses))
+    return step, world, step.outcome(world, t.cast("t.Any", world.facts.delegated))
+
+
+def delegate(platform: Platform, name: str, read: t.Callable[[], t.Any], rendered: t.Callable[[], str]) -> None:
+    """There, undone, once more, elsewhere, and back; ``rendered`` is the Corefile that the platform makes of it."""
     before, stock = platform.whole(read), rendered()
 
-    def run(*addresses: str, **options: t.Any) -> dict[str, t.Any]:
-        state = {"state": "present", "addresses": list(addresses)} if addresses else {"state": "absent"}
-        said = platform.run(collections, "dns_delegation", place=place, zone=ZONE, **state, **options)
-        assert not said.get("failed"), said
-        return said
+    def run(*addresses: str) -> Outcome:
+        step, world, outcome = step_of(platform, name, *addresses)
+        step.do(world)
+        return outcome
 
-    predicted = run(ADDRESS, _ansible_check_mode=True, _ansible_diff=True)
-    assert predicted["changed"]
-    assert ADDRESS in predicted["diff"]["after"]
+    step, world, _outcome = step_of(platform, name, ADDRESS)
+    step.preview(world)
+    assert ADDRESS in world.diff[0]["after"]
     assert platform.whole(read) == before
-    assert run(ADDRESS)["changed"]
+    step.do(world)
+    wait_for("the platform forwards the zone", lambda: ADDRESS in rendered(), 30)
+    assert step.undo(world) == []
+    assert platform.whole(read) == before
+    assert run(ADDRESS).verb
     wait_for("the platform forwards the zone", lambda: ZONE in rendered() and ADDRESS in rendered(), 30)
     assert "cluster.local" in rendered()
     version = platform.version(read)
-    assert not run(ADDRESS)["changed"]
+    assert not run(ADDRESS).verb
     assert platform.version(read) == version
-    assert run(OTHER)["was"] == [ADDRESS]
+    assert run(OTHER).was == (ADDRESS,)
     wait_for("the platform forwards it elsewhere", lambda: OTHER in rendered() and ADDRESS not in rendered(), 30)
-    assert run()["was"] == [OTHER]
+    assert run().was == (OTHER,)
     assert platform.whole(read) == before
     wait_for("the platform is as it was", lambda: rendered() == stock, 30)
-    assert not run()["changed"]
+    assert not run().verb
 
 
 @pytest.mark.parametrize("stubs", [None, '{"acme.test" : ["1.2.3.4"]}', '{\n  "acme.test": [\n    "1.2.3.4"\n  ]\n}\n'])
-def test_gke(platform: Platform, collections: Path, stubs: str | None) -> None:
+def test_gke(platform: Platform, stubs: str | None) -> None:
     """GKE: the addon manager makes ConfigMap kube-dns where it is missing and leaves it as it is otherwise; kube-dns reads it."""
     platform.put("kube-dns", {"upstreamNameservers": '["8.8.8.8"]', **({} if stubs is None else {"stubDomains": stubs})})
 
@@ -223,14 +242,14 @@ def test_gke(platform: Platform, collections: Path, stubs: str | None) -> None:
             platform.put("kube-dns", {})
 
     with repeated(addon_manager):
-        delegate(platform, collections, "stub_domains", lambda: platform.core.read_namespaced_config_map("kube-dns", NAMESPACE), rendered)
+        delegate(platform, "gke", lambda: platform.core.read_namespaced_config_map("kube-dns", NAMESPACE), rendered)
 
 
 OWN = "# ours\nservers:\n  - zones: [{zone: .}]\n    port: 53\n    plugins:\n      - name: kubernetes\n        parameters: cluster.local\n"
 
 
 @pytest.mark.parametrize("values", [None, "absent", "resources: {limits: {cpu: 200m}}  # measured", OWN])
-def test_rke2(platform: Platform, collections: Path, values: str | None) -> None:
+def test_rke2(platform: Platform, values: str | None) -> None:
     """RKE2: helm-controller renders the chart with the values of HelmChartConfig, whose ``servers`` take the place of the chart's."""
     with contextlib.suppress(client.ApiException):
         platform.custom.delete_namespaced_custom_object(*HELM, "rke2-coredns")
@@ -249,13 +268,13 @@ def test_rke2(platform: Platform, collections: Path, values: str | None) -> None
 
     helm_controller()
     with repeated(helm_controller):
-        delegate(platform, collections, "helm", read, lambda: platform.data("rke2-coredns-rke2-coredns")["Corefile"])
+        delegate(platform, "rke2", read, lambda: platform.data("rke2-coredns-rke2-coredns")["Corefile"])
 
 
 @pytest.mark.parametrize(
     "servers", [None, [], [{"name": "acme", "zones": ["acme.test"], "forwardPlugin": {"upstreams": ["1.2.3.4"], "policy": "Sequential"}}]]
 )
-def test_openshift(platform: Platform, collections: Path, servers: list[dict[str, t.Any]] | None) -> None:
+def test_openshift(platform: Platform, servers: list[dict[str, t.Any]] | None) -> None:
     """OpenShift: the DNS operator makes ConfigMap dns-default of DNS default."""
     with contextlib.suppress(client.ApiException):
         platform.core.create_namespace({"metadata": {"name": "openshift-dns"}})
@@ -274,12 +293,11 @@ def test_openshift(platform: Platform, collections: Path, servers: list[dict[str
 
     operator()
     with repeated(operator):
-        delegate(platform, collections, "operator", read, lambda: platform.data("dns-default", "openshift-dns")["Corefile"])
+        delegate(platform, "openshift", read, lambda: platform.data("dns-default", "openshift-dns")["Corefile"])
 
 
-def test_an_entry_by_hand_is_refused_in_words(platform: Platform, collections: Path) -> None:
+def test_an_entry_by_hand_is_refused_in_words(platform: Platform) -> None:
     platform.put("kube-dns", {"stubDomains": json.dumps({ZONE: ["9.9.9.9"]})})
-    said = platform.run(collections, "dns_delegation", place="stub_domains", zone=ZONE, addresses=[ADDRESS])
-    assert said["failed"]
-    assert "ConfigMap kube-system/kube-dns of kubeconfig.yaml: stubDomains sends clusterset.local to 9.9.9.9 already" in said["msg"]
+    with pytest.raises(StepError, match=r"ConfigMap kube-system/kube-dns: stubDomains sends clusterset\.local to 9\.9\.9\.9 already"):
+        step_of(platform, "gke", ADDRESS)
     assert platform.data("kube-dns") == {"stubDomains": json.dumps({ZONE: ["9.9.9.9"]})}

@@ -17,6 +17,7 @@ import threading
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import pods, trial
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.sharing import lease_name
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import Step, StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import Lease, LostError
@@ -65,7 +66,7 @@ def stopped_by_signals() -> t.Iterator[None]:
 def lease_of(world: World) -> Lease:
     """What keeps a second run from changing the same CoreDNS at the same time."""
     want = world.want
-    return Lease(world.cluster, want.namespace, f"clusterset-dns-{want.deployment}", want.fleet)
+    return Lease(world.cluster, want.namespace, lease_name(want.deployment), want.fleet)
 
 
 def run(steps: t.Sequence[Step], world: World, lease: Lease) -> None:

@@ -70,12 +70,14 @@ class Facts(t.NamedTuple):
     """What a member is.
 
     ``coredns`` is the Deployment that was asked for, None where there is none, with ``elsewhere`` what looks like it instead; ``twins`` are other
-    workloads with the same Corefile. ``config_map`` holds that Corefile, ``text`` is None where the key is missing. ``imports`` and ``env`` are
-    what is known of its surroundings, None where nothing is. ``running`` is which Corefile each pod runs (see :func:`pods.running`), None where
-    that was not asked. ``delegated`` is the object by which a platform's operator is told of zones, or ConfigMap ``coredns-custom``; ``served`` is
-    the Corefile that the platform made (RKE2). ``zone_server`` has our own CoreDNS's objects by kind. ``rights`` are our ClusterRole
-    (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready, ``nodes_down`` the
-    names of the others. ``unfinished`` are the uids of Deployments of which a run that was killed left the exchange of pods half done.
+    workloads with the same Corefile, ``sharing`` those with another one that run as the same service account, of which ``relying`` needs its rights
+    as well ('' for none; looked for on the way back alone). ``config_map`` holds that Corefile, ``text`` is None where the key is missing.
+    ``imports`` and ``env`` are what is known of its surroundings, None where nothing is. ``running`` is which Corefile each pod runs (see
+    :func:`pods.running`), None where that was not asked. ``delegated`` is the object by which a platform's operator is told of zones, or ConfigMap
+    ``coredns-custom``; ``served`` is the Corefile that the platform made (RKE2). ``zone_server`` has our own CoreDNS's objects by kind. ``rights``
+    are our ClusterRole (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready,
+    ``nodes_down`` the names of the others. ``unfinished`` are the uids of Deployments of which a run that was killed
+    left the exchange of pods half done.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Facts(t.NamedTuple):
     platform: Platform
     coredns: Workload | None = None
     twins: tuple[Workload, ...] = ()
+    sharing: tuple[Workload, ...] = ()
+    relying: str = ""
     elsewhere: tuple[str, ...] = ()
     config_map: Object | None = None
     text: str | None = None

@@ -11,7 +11,7 @@ import http.client
 import posixpath
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns import pods, proof, rights, rollout
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import pods, proof, rights, rollout, sharing
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, NodeLocal, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import crd_state
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import OBJECTS, PLATFORMS, detect, nodelocal_upstream
@@ -125,6 +125,9 @@ def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
         return facts
     others = dns_workloads(deployments, cluster.list(f"{apps}/daemonsets"))
     twins = [one for one in others if one.source and one.uid != coredns.uid and one.source[:2] == coredns.source[:2]]
+    accounts = {one.service_account for one in (coredns, *twins)}
+    same = tuple(one for one in others if one.service_account in accounts and one.uid not in {each.uid for each in (coredns, *twins)})
+    facts = facts._replace(sharing=same, relying="" if want.present else sharing.relying(cluster, same))
     config_maps = f"/api/v1/namespaces/{want.namespace}/configmaps"
     config_map = cluster.get(f"{config_maps}/{coredns.source.configmap}", missing_ok=True)
     text = ((config_map or {}).get("data") or {}).get(coredns.source.key)

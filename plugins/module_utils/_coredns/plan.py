@@ -63,7 +63,7 @@ _PILLARS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__UPSTREAM__SERVERS__")
 
 
 class Plan(t.NamedTuple):
-    """What is to be done. No steps and no problems: the member is *settled*.
+    """What is to be done. No steps, no problems, and nothing to be given to an add-on: the member is *settled*.
 
     ``mode`` and ``reason`` say how the zone is, or will be, served; ``image`` is what serves it. ``problems`` say why nothing can be done, a sentence
     each; ``needs`` is the option that would help, '' for none. ``notes`` are sentences for the user. ``corefile`` is the Corefile that comes out,
@@ -82,7 +82,7 @@ class Plan(t.NamedTuple):
 
     @property
     def settled(self) -> bool:
-        return not self.steps and not self.problems
+        return not self.steps and not self.problems and self.addon is None
 
     @property
     def rights(self) -> list[dict[str, str]]:
@@ -472,7 +472,9 @@ def _absent(facts: Facts, want: Want) -> Plan:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
         named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in objects]
         steps.append(Remove(named, title="Take our own CoreDNS away"))
-    if not served_still and addon is None:
+    if not served_still and addon is None and facts.relying:
+        notes.append(f"{facts.name}: {facts.relying} reads ServiceImports as the same service account, so the rights stay.")
+    elif not served_still and addon is None:
         steps += _absent_rights(facts, want)
     return Plan(tuple(steps), notes=tuple(notes), corefile=None, addon=addon, reason="; ".join(served_still))
 

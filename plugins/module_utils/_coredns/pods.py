@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,6 +25,8 @@ Object = dict[str, t.Any]
 _PARALLEL = 8
 # What the kubelet gives in place of the log of a container that is gone.
 _NO_LOG = "unable to retrieve container logs"
+# What CoreDNS says at every start: which processors it uses, its zones, its version.
+_GREETING = re.compile(r"maxprocs: |\S+:\d+$|CoreDNS-|\w+/\w+, go|\[INFO\]")
 # What the API server says of a log where the pod's node, or its kubelet, is not there.
 _UNREACHABLE_LOG = (502, 503, 504)
 
@@ -124,6 +127,7 @@ def last_words(cluster: Cluster, namespace: str, pod: str, *containers: str) -> 
             with contextlib.suppress(ApiError):
                 path = f"{path_of(namespace, pod)}/log?container={container}&tailLines=20&previous={previous}"
                 lines = [line for line in cluster.text(path).splitlines() if line.strip() and not line.startswith(_NO_LOG)]
+                lines = [line for line in lines if not _GREETING.match(line)]
                 lines = [line for line in lines if "rror" in line or "ERROR" in line or "WARN" in line] or lines
                 if lines:
                     return f"It says: {lines[-1].strip()}"

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, rollout, trial
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, rollout, sharing, trial
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.exchange import Exchange, ExchangeError, Pace
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import ORIGINAL_IMAGE, container
@@ -160,11 +160,14 @@ class _Objects(Step):
         return self._applier
 
     def undo(self, world: World) -> list[str]:
-        applier = self._applier
-        not_back = []
-        for row in reversed(applier.rows if applier else []):
+        rows = [row for row in (self._applier.rows if self._applier else []) if row.changed]
+        kept = sharing.needed(world.cluster, [row.wanted for row in rows if row.found is None], world.facts.sharing)
+        not_back = [f"{what} stays, because {who} needs it by now." for what, who in kept.items()]
+        for row in reversed(rows):
+            if describe(row.wanted) in kept:
+                continue
             try:
-                t.cast("Applier", applier).put_back(row)
+                t.cast("Applier", self._applier).put_back(row)
             except ApiError as error:
                 # the others are put back all the same
                 not_back.append(f"{describe(row.wanted)} is not as it was: {error}")
@@ -222,16 +225,22 @@ class Remove(_Objects):
         return self.title
 
     def do(self, world: World) -> None:
-        self._remove(self._new(world))
-        world.notes += [row.note for row in t.cast("Applier", self._applier).rows if row.note]
+        applier = self._new(world)
+        # another run may have begun since the plan was made
+        kept = sharing.needed(world.cluster, self.objects, world.facts.sharing)
+        self._remove(applier, kept)
+        world.notes += [f"{world.cluster.name}: {what} stays, because {who} needs it." for what, who in kept.items()]
+        world.notes += [row.note for row in applier.rows if row.note]
 
     def preview(self, world: World) -> None:
         applier = self._new(world, dry_run=True)
         self._remove(applier)
         world.diff += applier.diff
 
-    def _remove(self, applier: Applier) -> None:
+    def _remove(self, applier: Applier, kept: t.Container[str] = ()) -> None:
         for item in reversed(self.objects):
+            if describe(item) in kept:
+                continue
             found = applier.find(item)
             # the version before fleets had these names to itself
             applier.absent(item, found=found, ours=found is not None and fleet_of(found) == "")

@@ -117,7 +117,13 @@ class Applier:
         if found is _LOOK:
             found = self.cluster.get(_path(kind, wanted), missing_ok=True)
         if found is None:
-            return self._create(kind, wanted)
+            try:
+                return self._create(kind, wanted)
+            except ApiError as error:
+                # a run beside this one was quicker
+                found = self.cluster.get(_path(kind, wanted), missing_ok=True) if error.status == http.client.CONFLICT else None
+                if found is None:
+                    raise
         action = "patched"
         if not ours and (refusal := self.refusal(wanted, found)):
             raise ApiError(self.cluster.name, refusal, reason="NotOurs")

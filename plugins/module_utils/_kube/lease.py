@@ -23,7 +23,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube import owners
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
-__all__ = ["RIGHTS", "HeldError", "Lease", "LostError"]
+__all__ = ["RIGHTS", "HeldError", "Lease", "LostError", "is_held"]
 
 # Seconds without a renewal after which a holder is taken for dead, and how often he renews.
 _DURATION = 15
@@ -73,6 +73,14 @@ def is_dead(mark: str) -> bool:
     if len(parts) != 4 or len(own) != 4 or parts[:2] != own[:2]:
         return False
     return _mark_of(parts[2]) != mark
+
+
+def is_held(cluster: Cluster, namespace: str, name: str) -> bool:
+    """Whether a run that is not known to be dead holds a lease."""
+    found = cluster.get(f"/apis/{_GROUP}/v1/namespaces/{namespace}/leases/{name}", missing_ok=True)
+    if found is None or not (found["spec"] or {}).get("holderIdentity"):
+        return False
+    return not is_dead((found["metadata"].get("annotations") or {}).get(_PROCESS, ""))
 
 
 class Lease:
