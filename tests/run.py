@@ -311,6 +311,7 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
     "lab": {"lab": gate("make", "lab")},
     "molecule": {"molecule": molecule},
     "fleet": {"fleet": pytest("tests/fleet", NEWEST, "-m", "not long")},
+    "faults-ci": {"faults-ci": pytest("tests/fleet", NEWEST, "-m", "long and ci")},
     "faults": {
         "faults-coredns": pytest("tests/fleet", NEWEST, "-m", "long", "-k", "test_coredns_"),
         "faults-others": pytest("tests/fleet", NEWEST, "-m", "long", "-k", "not test_coredns_"),
@@ -319,12 +320,12 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
 
 
 # Steps that run on the fleet.
-NEED_LAB = {"molecule", "fleet", *STEPS["faults"]}
+NEED_LAB = {"molecule", "fleet", "faults-ci", *STEPS["faults"]}
 # Beside all that needs no fleet: the lab waits for containers more than it computes, and takes longest where nothing is cached; Molecule's
 # scenario, which follows it, does not count what clients lose while others take the cores.
 BESIDE = ("lab", "molecule")
 # Groups that take longer than one waits for with every change.
-LONG = {"faults"}
+LONG = {"faults", "faults-ci"}
 
 
 def execute(name: str, step: t.Callable[[Log], Count]) -> Count:

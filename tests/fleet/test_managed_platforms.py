@@ -24,7 +24,7 @@ from kubernetes import client, config
 from lab_fleet import CHECKOUT, KUBEADM_COREFILE, repeated, wait_for
 from managed import CHART, DEFINITIONS, HELM, NAMESPACE, OPERATOR, chart, forwarding
 
-sys.path += [str(CHECKOUT / "benchmarks"), str(CHECKOUT / "tests" / "unit")]
+sys.path[:0] = [str(CHECKOUT / "benchmarks"), str(CHECKOUT / "tests" / "unit")]
 # The collection is found as the unit tests find it.
 importlib.import_module("conftest")
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation import Outcome
