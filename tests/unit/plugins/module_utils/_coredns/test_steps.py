@@ -174,3 +174,22 @@ def test_a_second_deployment_whose_exchange_was_killed_is_ended(clock: t.Any) ->
         assert looked(api, BUILTIN)[2].settled
         assert api.objects[path]["spec"]["strategy"] == settings["strategy"]
         assert "minReadySeconds" not in api.objects[path]["spec"]
+
+
+@pytest.mark.parametrize(("version", "create"), [("v1.34.4", False), ("v1.35.0", True)])
+def test_rights_that_are_missing_are_a_problem(clock: t.Any, version: str, create: bool) -> None:
+    with MemberStandIn(version=version) as api:
+        clock(api)
+        api.forbidden = [
+            {"verb": "patch", "resource": "pods"},
+            {"verb": "create", "resource": "pods", "subresource": "portforward"},
+            {"verb": "delete", "resource": "leases"},
+            # of which nothing here makes use
+            {"verb": "update", "resource": "configmaps"},
+        ]
+        (problem,) = looked(api, Want())[2].problems
+        assert problem.startswith("member2: the credentials in use may not patch pods in kube-system")
+        assert ("create pods/portforward" in problem) is create
+        assert "delete leases.coordination.k8s.io in kube-system" in problem
+        assert problem.endswith("Grant that or set another kubeconfig or context.")
+        assert "configmaps" not in problem
