@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -122,9 +123,11 @@ class Exchange:
         return found
 
     def _take_back(self, released: list[Object]) -> None:
-        """Undo :meth:`_release`."""
+        """Undo :meth:`_release`, also of pods that were taken out of service since."""
         for pod in released:
-            self._patch(pod["metadata"]["name"], rollout.take_back(pod["metadata"]["labels"]))
+            # the first cause is what counts; a pod that is left has a label by which the next run finds it
+            with contextlib.suppress(ApiError):
+                self._patch(pod["metadata"]["name"], rollout.take_back(pod["metadata"]["labels"]))
 
     def _ready(self) -> pods.Generations:
         """Wait until as many new pods serve as there shall be replicas."""

@@ -369,7 +369,7 @@ class _Here:
     # a platform's operator
 
     def delegate(self) -> list[Step]:
-        place = self.facts.platform.place
+        place, ask = self.facts.platform.place, AskPlatform(zone=True, namespace=self.facts.platform.namespace)
         if place == "custom":
             namespace, name, key = _CUSTOM
             now = ((self.facts.delegated or {}).get("data") or {}).get(key)
@@ -377,9 +377,9 @@ class _Here:
             made = edited(self.facts.delegated, key, want)
             if made.text == (now or ""):
                 return []
-            return [EditCorefile("Give the platform's CoreDNS a server block more", (), (namespace, name, key), now, want), AskPlatform(zone=True)]
+            return [EditCorefile("Give the platform's CoreDNS a server block more", (), (namespace, name, key), now, want), ask]
         step = Delegate(place, OBJECTS[place], present=True)
-        return [step, AskPlatform(zone=True)] if _would_change(step, self.facts, self.want) else []
+        return [step, ask] if _would_change(step, self.facts, self.want) else []
 
     # NodeLocal DNSCache
 
@@ -462,11 +462,11 @@ def _absent(facts: Facts, want: Want) -> Plan:
         namespace, name, key = _CUSTOM
         now = ((facts.delegated or {}).get("data") or {}).get(key)
         if now is not None and edited(facts.delegated, key, out).change.changed:
-            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), AskPlatform(zone=False)]
+            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), AskPlatform(zone=False, namespace=facts.platform.namespace)]
     else:
         step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
         if _would_change(step, facts, want):
-            steps += [step, AskPlatform(zone=False)]
+            steps += [step, AskPlatform(zone=False, namespace=facts.platform.namespace)]
     # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
     if facts.zone_server and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)

@@ -141,8 +141,8 @@ def right(verb: str, resource: str, namespace: str = "", group: str = "", subres
 
 
 def asking(namespace: str) -> list[Right]:
-    """What it takes to ask pods and to read what they say. A port-forward by WebSocket is a ``get`` from Kubernetes 1.31 on, a ``create`` before."""
-    return [right("list", "pods", namespace), right("get", "pods", namespace, subresource="log")]
+    """What it takes to ask pods and to read what they say. A port-forward by WebSocket is a ``get``; see :func:`transaction.assess` for more."""
+    return [right("list", "pods", namespace), *(right("get", "pods", namespace, subresource=one) for one in ("log", "portforward"))]
 
 
 # --- objects of our own -----------------------------------------------------------------------------------------------------------------
@@ -392,9 +392,9 @@ class EditCorefile(Step):
     def rights(self) -> list[Right]:
         namespace = self.config_map[0]
         verbs = ("get", "patch", "create", "delete") if self.before is None or not self.readers else ("get", "patch")
-        rights = [right(verb, "configmaps", namespace) for verb in verbs] + asking(namespace)
+        rights = [right(verb, "configmaps", namespace) for verb in verbs]
         if self.readers:
-            rights.append(right("patch", "pods", namespace))
+            rights += [*asking(namespace), right("patch", "pods", namespace)]
         # a pod that does not take it is exchanged for one that reads it at its start
         if self.exchanges_late and any(one.kind == "Deployment" for one in self.readers):
             rights += exchanging(namespace)
@@ -692,7 +692,12 @@ class AskPlatform(Step):
     """Ask every pod of the platform, until all serve the zone, or the platform has not made it of what it was told."""
 
     zone: bool
+    namespace: str
     name: t.ClassVar[str] = "Ask every pod"
+
+    @property
+    def rights(self) -> list[Right]:
+        return asking(self.namespace)
 
     def do(self, world: World) -> None:
         wanted = world.health if self.zone else world.own_names

@@ -28,6 +28,9 @@ if t.TYPE_CHECKING:
 
 __all__ = ["assess", "main_of"]
 
+# From here on an API server asks for ``create`` as well where a pod is reached by WebSocket (AuthorizePodWebsocketUpgradeCreatePermission).
+_CREATES_FORWARDS = (1, 35)
+
 
 def assess(cluster: Cluster, want: Want, *, check_mode: bool = False) -> tuple[Facts, Plan]:
     """What a member is, and what is to be done in it. What its credentials may not do is a problem.
@@ -41,7 +44,10 @@ def assess(cluster: Cluster, want: Want, *, check_mode: bool = False) -> tuple[F
     if not found.steps:
         return facts, found
     lease = [{**right, "namespace": want.namespace} for right in RIGHTS]
-    missing = [describe_right(right) for right in cluster.can_i([*found.rights, *lease])]
+    needed = [*found.rights, *lease]
+    if facts.kubernetes >= _CREATES_FORWARDS:
+        needed += [{**right, "verb": "create"} for right in found.rights if right.get("subresource") == "portforward"]
+    missing = [describe_right(right) for right in cluster.can_i(needed)]
     if missing:
         sentence = f"{cluster.name}: the credentials in use may not {'; nor '.join(missing)}. Grant that or set another kubeconfig or context."
         found = found._replace(problems=(*found.problems, sentence))

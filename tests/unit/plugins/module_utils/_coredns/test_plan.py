@@ -463,7 +463,7 @@ def exchanging() -> set[tuple[str, ...]]:
 
 
 def asking() -> set[tuple[str, ...]]:
-    return {("list", "pods"), ("get", "pods/log")}
+    return {("list", "pods"), ("get", "pods/log"), ("get", "pods/portforward")}
 
 
 def asked(found: Plan) -> set[tuple[str, ...]]:
@@ -491,6 +491,13 @@ def test_a_platforms_object_needs_no_rights_in_the_deployment() -> None:
     dnses = {one["verb"] for one in found.rights if one["resource"] == "dnses"}
     assert dnses == {"get", "create", "patch", "delete"}
     assert {one["namespace"] for one in found.rights if one["resource"] == "deployments"} == {"kube-system"}
+    assert {one["namespace"] for one in found.rights if one["resource"] == "pods"} == {"kube-system", "openshift-dns"}
+
+
+def test_a_block_for_the_platforms_coredns_needs_no_rights_in_pods_but_to_ask_them() -> None:
+    done = after(facts(STOCK, platform="k3s"), Want(image=OURS))
+    maps = {(verb, "configmaps") for verb in ("get", "patch", "create", "delete")}
+    assert asked(plan(done, Want(image=OURS))) == maps | asking()
 
 
 # --- what stands in the way -------------------------------------------------------------------------------------------------------------
