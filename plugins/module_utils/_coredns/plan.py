@@ -462,7 +462,8 @@ def _absent(facts: Facts, want: Want) -> Plan:
         namespace, name, key = _CUSTOM
         now = ((facts.delegated or {}).get("data") or {}).get(key)
         if now is not None and edited(facts.delegated, key, out).change.changed:
-            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), AskPlatform(zone=False, namespace=facts.platform.namespace)]
+            steps.append(EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out))
+            steps.append(AskPlatform(zone=False, namespace=facts.platform.namespace))
     else:
         step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
         if _would_change(step, facts, want):
