@@ -448,6 +448,7 @@ def _absent(facts: Facts, want: Want) -> Plan:
     notes: list[str] = []
     served_still: list[str] = []
     addon = None
+    ask = AskPlatform(zone=False, namespace=facts.platform.namespace)
     if facts.platform.place != "stub_domains":
         for one in facts.nodelocal:
             made = edited(one.config_map, _key(one.workload), out)
@@ -462,11 +463,11 @@ def _absent(facts: Facts, want: Want) -> Plan:
         namespace, name, key = _CUSTOM
         now = ((facts.delegated or {}).get("data") or {}).get(key)
         if now is not None and edited(facts.delegated, key, out).change.changed:
-            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), AskPlatform(zone=False, namespace=facts.platform.namespace)]
+            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), ask]
     else:
         step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
         if _would_change(step, facts, want):
-            steps += [step, AskPlatform(zone=False, namespace=facts.platform.namespace)]
+            steps += [step, ask]
     # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
     if facts.zone_server and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
