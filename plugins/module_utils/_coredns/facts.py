@@ -76,7 +76,8 @@ class Facts(t.NamedTuple):
     the Corefile that the platform made (RKE2). ``zone_server`` has our own CoreDNS's objects by kind. ``rights`` are our ClusterRole
     (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready and take CoreDNS's
     pods, ``nodes_down`` the names of those that are not Ready. ``unfinished`` are the uids of Deployments of which a run that was killed left
-    the exchange of pods half done.
+    the exchange of pods half done. ``accounts_in_use`` are the service accounts of these workloads (namespace and name) with which another
+    CoreDNS, of another Corefile, serves a zone from ServiceImports.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Facts(t.NamedTuple):
     nodes_down: frozenset[str] = frozenset()
     kubernetes_ips: tuple[str, ...] = ()
     proofs_left: bool = False
+    accounts_in_use: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -26,6 +26,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.zone_server import KINDS, addresses
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import metrics_port
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, parse
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 
@@ -133,11 +134,13 @@ def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
         return facts
     others = dns_workloads(deployments, cluster.list(f"{apps}/daemonsets"))
     twins = [one for one in others if one.source and one.uid != coredns.uid and one.source[:2] == coredns.source[:2]]
+    rest = [one for one in others if one.source and one.source[:2] != coredns.source[:2]]
     config_maps = f"/api/v1/namespaces/{want.namespace}/configmaps"
     config_map = cluster.get(f"{config_maps}/{coredns.source.configmap}", missing_ok=True)
     text = ((config_map or {}).get("data") or {}).get(coredns.source.key)
     imports, env = (want.imports, want.env) if want.imports is not None or want.env is not None else _surroundings(cluster, coredns, text or "")
     facts = facts._replace(unfinished=_unfinished([coredns, *twins], labelled))
+    facts = facts._replace(accounts_in_use=_accounts_in_use(cluster, [coredns, *twins], rest))
     facts = facts._replace(twins=tuple(twins), config_map=config_map, text=text, imports=imports, env=env)
     if want.zone not in (text or "").lower():
         return facts
@@ -157,6 +160,24 @@ def _unfinished(workloads: t.Iterable[Workload], labelled: list[Object]) -> froz
         own = [pod for pod in labelled if pod["metadata"]["labels"][rollout.DRAINED] == one.name]
         if one.kind == "Deployment" and rollout.unfinished(one.item, own):
             found.add(one.uid)
+    return frozenset(found)
+
+
+def _accounts_in_use(cluster: Cluster, workloads: list[Workload], others: list[Workload]) -> frozenset[tuple[str, str]]:
+    """The service accounts of workloads with which others serve a zone from ServiceImports."""
+    accounts = {(one.namespace, one.service_account) for one in workloads}
+    found = set()
+    for one in others:
+        account, source = (one.namespace, one.service_account), t.cast("t.Any", one.source)
+        if account not in accounts:
+            continue
+        config_map = cluster.get(f"/api/v1/namespaces/{one.namespace}/configmaps/{source.configmap}", missing_ok=True) or {}
+        try:
+            zones = multicluster_zones(parse((config_map.get("data") or {}).get(source.key, "")))
+        except CorefileError:
+            continue
+        if any(zone.mode in ("builtin", "plugin") for zone in zones):
+            found.add(account)
     return frozenset(found)
 
 

@@ -532,10 +532,12 @@ def _is_ours(found: Object, want: Want) -> bool:
 
 def _absent_rights(facts: Facts, want: Want) -> list[Step]:
     role, bindings = facts.rights
-    accounts = sorted({(one.namespace, one.service_account) for one in facts.workloads}) or [(want.namespace, "coredns")]
+    accounts = {(one.namespace, one.service_account) for one in facts.workloads} or {(want.namespace, "coredns")}
+    # another CoreDNS with the same service account reads ServiceImports by the same binding
+    accounts -= facts.accounts_in_use
     gone: list[dict[str, t.Any]] = []
     names = {one["metadata"]["name"] for one in bindings if _is_ours(one, want)}
-    gone += [rights.binding(*account) for account in accounts if rights.binding_name(*account) in names]
+    gone += [rights.binding(*account) for account in sorted(accounts) if rights.binding_name(*account) in names]
     rest = [one for one in bindings if one["metadata"]["name"] not in {each["metadata"]["name"] for each in gone}]
     old = rights.outlived(rest, accounts)
     if old:

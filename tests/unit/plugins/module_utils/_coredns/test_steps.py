@@ -188,6 +188,22 @@ def test_a_node_that_takes_no_pod_of_coredns_needs_no_proof(clock: t.Any) -> Non
         assert (found.nodes, found.nodes_down) == ({}, {"node1"})
 
 
+def test_a_second_coredns_with_the_same_service_account_keeps_its_rights(clock: t.Any) -> None:
+    with MemberStandIn() as api:
+        clock(api)
+        api.put(f"{CORE}/configmaps/coredns-b", {"data": {"Corefile": KUBEADM_COREFILE}})
+        api.add_deployment("coredns-b", configmap="coredns-b", labels={"k8s-app": "second"})
+        second = Want(deployment="coredns-b")
+        for want in (Want(), second):
+            changed(api, want)
+        binding = f"{RBAC}/clusterrolebindings/{rights.binding_name('kube-system', 'coredns')}"
+        changed(api, second._replace(state="absent"))
+        assert binding in api.objects
+        assert looked(api, Want())[2].settled
+        changed(api, Want(state="absent"))
+        assert binding not in api.objects
+
+
 @pytest.mark.parametrize(("version", "create"), [("v1.34.4", False), ("v1.35.0", True)])
 def test_rights_that_are_missing_are_a_problem(clock: t.Any, version: str, create: bool) -> None:
     with MemberStandIn(version=version) as api:
