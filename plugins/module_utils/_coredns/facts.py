@@ -75,8 +75,8 @@ class Facts(t.NamedTuple):
     ``imports`` and ``env`` are what is known of its surroundings, None where nothing is. ``running`` is which Corefile each pod runs (see
     :func:`pods.running`), None where that was not asked. ``delegated`` is the object by which a platform's operator is told of zones, or ConfigMap
     ``coredns-custom``; ``served`` is the Corefile that the platform made (RKE2). ``zone_server`` has our own CoreDNS's objects by kind. ``rights``
-    are our ClusterRole (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready,
-    ``nodes_down`` the names of the others. ``unfinished`` are the uids of Deployments of which a run that was killed
+    are our ClusterRole (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready
+    and take CoreDNS's pods, ``nodes_down`` the names of those that are not Ready. ``unfinished`` are the uids of Deployments of which a run that was killed
     left the exchange of pods half done.
     """
 

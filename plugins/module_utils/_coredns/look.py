@@ -19,6 +19,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads 
     Workload,
     dns_workloads,
     is_nodelocal,
+    may_land,
     runs_coredns,
     workload,
 )
@@ -52,7 +53,6 @@ def look(cluster: Cluster, want: Want) -> Facts:
         platform_reason=reason,
         platform=platform,
         crd=crd_state(cluster.get(_CRD, missing_ok=True)),
-        nodes={one["metadata"]["name"]: one["status"]["nodeInfo"].get("architecture", "") for one in nodes if one["ready"]},
         nodes_down=frozenset(one["metadata"]["name"] for one in nodes if not one["ready"]),
         rights=(
             cluster.get(f"{_RBAC}/clusterroles/{rights.ROLE}", missing_ok=True),
@@ -61,6 +61,13 @@ def look(cluster: Cluster, want: Want) -> Facts:
         kubernetes_ips=_kubernetes_ips(cluster),
     )
     facts = _with_coredns(cluster, want, facts)
+    facts = facts._replace(
+        nodes={
+            one["metadata"]["name"]: one["status"]["nodeInfo"].get("architecture", "")
+            for one in nodes
+            if one["ready"] and (facts.coredns is None or may_land(facts.coredns, one))
+        }
+    )
     facts = facts._replace(zone_server=_zone_server(cluster, want))
     if platform.place in OBJECTS:
         collection, object_name, _label = OBJECTS[platform.place]
@@ -76,7 +83,8 @@ def _node(item: Object) -> Object:
     status, metadata = item.get("status") or {}, item["metadata"]
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or [])
     named = {"name": metadata["name"], "labels": metadata.get("labels") or {}}
-    return {"metadata": named, "status": {"nodeInfo": status.get("nodeInfo") or {}}, "ready": ready}
+    taints = {"taints": (item.get("spec") or {}).get("taints") or []}
+    return {"metadata": named, "spec": taints, "status": {"nodeInfo": status.get("nodeInfo") or {}}, "ready": ready}
 
 
 def _platform(cluster: Cluster, asked: str, version: str, nodes: list[Object]) -> tuple[str, str]:

@@ -448,6 +448,7 @@ def _absent(facts: Facts, want: Want) -> Plan:
     notes: list[str] = []
     served_still: list[str] = []
     addon = None
+    ask = AskPlatform(zone=False, namespace=facts.platform.namespace)
     if facts.platform.place != "stub_domains":
         for one in facts.nodelocal:
             made = edited(one.config_map, _key(one.workload), out)
@@ -462,12 +463,11 @@ def _absent(facts: Facts, want: Want) -> Plan:
         namespace, name, key = _CUSTOM
         now = ((facts.delegated or {}).get("data") or {}).get(key)
         if now is not None and edited(facts.delegated, key, out).change.changed:
-            steps.append(EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out))
-            steps.append(AskPlatform(zone=False, namespace=facts.platform.namespace))
+            steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), ask]
     else:
         step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
         if _would_change(step, facts, want):
-            steps += [step, AskPlatform(zone=False, namespace=facts.platform.namespace)]
+            steps += [step, ask]
     # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
     if facts.zone_server and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
@@ -534,10 +534,10 @@ def _is_ours(found: Object, want: Want) -> bool:
 
 def _absent_rights(facts: Facts, want: Want) -> list[Step]:
     role, bindings = facts.rights
-    accounts = sorted({(one.namespace, one.service_account) for one in facts.workloads}) or [(want.namespace, "coredns")]
+    accounts = {(one.namespace, one.service_account) for one in facts.workloads} or {(want.namespace, "coredns")}
     gone: list[dict[str, t.Any]] = []
     names = {one["metadata"]["name"] for one in bindings if _is_ours(one, want)}
-    gone += [rights.binding(*account) for account in accounts if rights.binding_name(*account) in names]
+    gone += [rights.binding(*account) for account in sorted(accounts) if rights.binding_name(*account) in names]
     rest = [one for one in bindings if one["metadata"]["name"] not in {each["metadata"]["name"] for each in gone}]
     old = rights.outlived(rest, accounts)
     if old:

@@ -15,7 +15,19 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, covers, normal, parse
 
-__all__ = ["Source", "Workload", "container_of", "dns_workloads", "is_nodelocal", "listening_port", "owned_by", "runs_coredns", "selector_of", "workload"]
+__all__ = [
+    "Source",
+    "Workload",
+    "container_of",
+    "dns_workloads",
+    "is_nodelocal",
+    "listening_port",
+    "may_land",
+    "owned_by",
+    "runs_coredns",
+    "selector_of",
+    "workload",
+]
 
 Object = t.Mapping[str, t.Any]
 
@@ -161,6 +173,22 @@ def owned_by(pods: t.Iterable[Object], uids: t.Collection[str]) -> list[Object]:
         for pod in pods
         if any(owner.get("controller") and owner["uid"] in uids for owner in pod["metadata"].get("ownerReferences") or [])
     ]
+
+
+def may_land(one: Workload, node: Object) -> bool:
+    """Whether a workload's pods may be scheduled to a node, by its labels and taints."""
+    labels = node["metadata"].get("labels") or {}
+    if not (one.template.get("nodeSelector") or {}).items() <= labels.items():
+        return False
+    tolerations = one.template.get("tolerations") or []
+    taints = [taint for taint in (node.get("spec") or {}).get("taints") or [] if taint["effect"] != "PreferNoSchedule"]
+    return all(any(_tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]) or toleration.get("key") not in (None, "", taint["key"]):
+        return False
+    return toleration.get("operator") == "Exists" or (toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", ""))
 
 
 def container_of(containers: list[dict[str, t.Any]]) -> dict[str, t.Any]:

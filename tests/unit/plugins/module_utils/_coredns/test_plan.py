@@ -725,6 +725,12 @@ def test_rights_that_another_coredns_has_too_stay() -> None:
     assert removed == ["clusterset-dns-coredns:kube-system:coredns"]
 
 
+def test_rights_of_a_service_account_that_another_coredns_serves_with_stay() -> None:
+    done = after(facts(), Want())
+    found = plan(done._replace(relying="Deployment kube-system/second"), OUT)
+    assert names(found) == ["Take the zone out of the Corefile", "Ask every pod"]
+
+
 def test_rights_of_another_fleet_are_none_of_ours() -> None:
     theirs = (marked(rights.role(), "blue"), (marked(rights.binding("kube-system", "coredns"), "blue"),))
     assert plan(facts(rights=theirs), OUT).settled

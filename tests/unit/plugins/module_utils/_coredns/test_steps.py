@@ -12,7 +12,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns import cha
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.change import ChangeError
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import EditCorefile, Grant, World
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import EditCorefile, Grant, StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.transaction import assess
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import waiting
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
@@ -85,7 +85,7 @@ def test_a_dry_run_before_it_leaves_nothing_to_be_undone(clock: t.Any) -> None:
         world = World(cluster, Want(), facts)
         edit.preview(world)
         cluster.patch(f"{CORE}/configmaps/coredns", {"data": {"Corefile": KUBEADM_COREFILE + "# theirs\n"}})
-        with pytest.raises(Exception, match="key Corefile was changed by someone else meanwhile; nothing was written"):
+        with pytest.raises(StepError, match="key Corefile was changed by someone else meanwhile; nothing was written"):
             edit.do(world)
         assert edit.undo(world) == []
 
@@ -174,6 +174,34 @@ def test_a_second_deployment_whose_exchange_was_killed_is_ended(clock: t.Any) ->
         assert looked(api, BUILTIN)[2].settled
         assert api.objects[path]["spec"]["strategy"] == settings["strategy"]
         assert "minReadySeconds" not in api.objects[path]["spec"]
+
+
+def test_a_node_that_takes_no_pod_of_coredns_needs_no_proof(clock: t.Any) -> None:
+    with MemberStandIn(architectures=("amd64", "arm64")) as api:
+        clock(api)
+        assert sorted(looked(api, Want())[1].nodes.values()) == ["amd64", "arm64"]
+        path = "/api/v1/nodes/node2"
+        api.put(path, {**api.objects[path], "spec": {"taints": [{"key": "arch", "value": "arm64", "effect": "NoSchedule"}]}})
+        assert looked(api, Want())[1].nodes == {"node1": "amd64"}
+        api.node_down("node1")
+        found = looked(api, Want())[1]
+        assert (found.nodes, found.nodes_down) == ({}, {"node1"})
+
+
+def test_a_second_coredns_with_the_same_service_account_keeps_its_rights(clock: t.Any) -> None:
+    with MemberStandIn() as api:
+        clock(api)
+        api.put(f"{CORE}/configmaps/coredns-b", {"data": {"Corefile": KUBEADM_COREFILE}})
+        api.add_deployment("coredns-b", configmap="coredns-b", labels={"k8s-app": "second"})
+        second = Want(deployment="coredns-b")
+        for want in (Want(), second):
+            changed(api, want)
+        binding = f"{RBAC}/clusterrolebindings/{rights.binding_name('kube-system', 'coredns')}"
+        changed(api, second._replace(state="absent"))
+        assert binding in api.objects
+        assert looked(api, Want())[2].settled
+        changed(api, Want(state="absent"))
+        assert binding not in api.objects
 
 
 @pytest.mark.parametrize(("version", "create"), [("v1.34.4", False), ("v1.35.0", True)])

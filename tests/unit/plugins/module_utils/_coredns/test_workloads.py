@@ -11,6 +11,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads 
     dns_workloads,
     is_nodelocal,
     listening_port,
+    may_land,
     owned_by,
     selector_of,
     workload,
@@ -130,3 +131,24 @@ def test_nodelocal_is_known_by_what_it_does() -> None:
 )
 def test_the_port_that_is_listened_on(corefile: str, dns_port: int, port: int) -> None:
     assert listening_port(corefile, "cluster.local", dns_port) == port
+
+
+@pytest.mark.parametrize(
+    ("spec", "taints", "labels", "lands"),
+    [
+        ({}, [], {}, True),
+        ({"nodeSelector": {"kubernetes.io/os": "linux"}}, [], {"kubernetes.io/os": "windows"}, False),
+        ({"nodeSelector": {"kubernetes.io/os": "linux"}}, [], {"kubernetes.io/os": "linux", "x": "y"}, True),
+        ({}, [{"key": "arch", "value": "arm64", "effect": "NoSchedule"}], {}, False),
+        ({}, [{"key": "arch", "value": "arm64", "effect": "PreferNoSchedule"}], {}, True),
+        ({"tolerations": [{"key": "arch", "operator": "Equal", "value": "arm64"}]}, [{"key": "arch", "value": "arm64", "effect": "NoSchedule"}], {}, True),
+        ({"tolerations": [{"key": "arch", "value": "amd64"}]}, [{"key": "arch", "value": "arm64", "effect": "NoSchedule"}], {}, False),
+        ({"tolerations": [{"key": "cp", "effect": "NoSchedule", "operator": "Exists"}]}, [{"key": "cp", "effect": "NoSchedule"}], {}, True),
+        ({"tolerations": [{"key": "cp", "effect": "NoSchedule", "operator": "Exists"}]}, [{"key": "cp", "effect": "NoExecute"}], {}, False),
+        ({"tolerations": [{"operator": "Exists"}]}, [{"key": "a", "effect": "NoExecute"}, {"key": "b", "effect": "NoSchedule"}], {}, True),
+        ({"tolerations": [{"key": "a", "operator": "Exists"}]}, [{"key": "a", "effect": "NoExecute"}, {"key": "b", "effect": "NoSchedule"}], {}, False),
+    ],
+)
+def test_where_pods_may_land(spec: dict[str, t.Any], taints: list[dict[str, str]], labels: dict[str, str], lands: bool) -> None:
+    node = {"metadata": {"name": "n", "labels": labels}, "spec": {"taints": taints}}
+    assert may_land(workload(item(**spec), "Deployment"), node) is lands
