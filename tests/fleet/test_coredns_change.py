@@ -104,6 +104,7 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
     assert result["lost"] == 0, result["losses"]
 
 
+@pytest.mark.ci
 @pytest.mark.long
 def test_what_others_write_meanwhile_is_kept(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     """Between proof and change, by an upgrade of the cluster (drift), and before the way back."""
@@ -150,6 +151,7 @@ def upgrade(member: Member, corefile: str, image: str) -> None:
     wait_for("the upgrade has rolled out", member.rolled_out, 180)
 
 
+@pytest.mark.ci
 @pytest.mark.long
 def test_an_old_pod_goes_when_nobody_asks_it_any_more(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     """A client that goes on asking pods that are out of service, as one does whose flow its node's proxy has not cleared yet."""

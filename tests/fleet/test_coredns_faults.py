@@ -187,7 +187,6 @@ FAULTS: dict[str, Fault] = {
         'plugin/forward: failed to resolve "nonsense"',
         corefile=STOCK.replace("forward . /etc/resolv.conf", "forward . nonsense"),
         numbers="F37",
-        ci=True,
     ),
     "bad-cache": Fault(
         "refused",
