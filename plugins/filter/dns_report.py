@@ -14,7 +14,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "dns_rows": _dns_report.rows,
             "dns_table": _dns_report.table,
             "dns_summary": _dns_report.summary,
             "dns_junit": _dns_report.junit,

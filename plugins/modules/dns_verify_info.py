@@ -7,26 +7,38 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dns_verify_info
-short_description: Compare what every CoreDNS pod answers with what the cluster's ServiceImports say
+short_description: Compare what every CoreDNS pod of a fleet answers with what it should answer
 version_added: 0.1.0
 description:
-  - Reads a cluster's ServiceImports, works out what the names of the services have to resolve to, asks every DNS server
-    pod, and says for each answer whether it is right and, where it is not, why.
-  - Asked for each service are C(A) and C(AAAA) as far as the import has addresses of that family, and C(SRV) for each
-    named port; for each pod the cluster's own name C(kubernetes.default) and the C(dns-version) record that shows
-    whether the zone is served at all.
-  - A wrong answer does not fail the module; RV(ok) tells.
+  - Finds the DNS servers of each member, works out what the names of its ServiceImports have to resolve to, asks every
+    server pod, and says for each answer whether it is right and, where it is not, why.
+  - The right addresses are those that M(clusterset.dns.serviceimport_ips) would set now, from the member's derived
+    Services, Services and EndpointSlices. Where a ServiceImport says something else, its answers are V(stale) even if
+    DNS says the same as the import.
+  - Asked for each service are C(A) and C(AAAA) as far as there should be addresses of that family, and C(SRV) for each
+    named port. For a headless one these are compared with the ready endpoints in its EndpointSlices, and so is
+    C(HOST.CLUSTER.NAME.NAMESPACE.svc.ZONE) for endpoints that have a host name. Each pod is asked for the cluster's own
+    name C(kubernetes.default), and for the C(dns-version) record that shows whether the zone is served at all.
+  - The servers are the pods behind the Services on port 53 that a cluster's pods use, whatever their labels, and each
+    NodeLocal DNSCache, whatever its name. One that cannot be asked is a row that says so.
+  - All members are done in one process. A wrong answer does not fail the module, nor does a member that cannot be
+    looked at; RV(ok) and RV(failed_members) tell.
 author:
   - clusterset.dns contributors (@clusterset-dns)
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
-  - clusterset.dns.dns_pods
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+  - dnspython >= 2.6
 attributes:
   check_mode:
     support: full
     description: Can run in check mode and return changed status prediction without modifying the target.
     details:
-      - This module does not modify state.
+      - In check mode nothing is waited for, HTTP is not tried, a member of which no pod serves the zone yet is one row with the
+        verdict V(skipped), and RV(failed_members) has only members that could not be looked at.
+      - Outside check mode the only thing that is made is the pod of O(http_image), which is gone when the module ends.
   diff_mode:
     support: N/A
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
@@ -37,11 +49,35 @@ attributes:
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
+  members:
+    description:
+      - The member clusters. Each entry takes all authentication options of this module besides the keys below, so that
+        each member is reached in its own way. What an entry does not set is B(not) taken from the module's own
+        authentication options.
+      - C(name) (string, required), the member's name in Karmada.
+      - C(ips) (dictionary of C(NAMESPACE/NAME) to a list of addresses), the addresses for strategy V(static). A service
+        that is named here is V(static) on this member whatever else is set.
+      - O(services), O(zone), O(cluster_domain), O(namespace), O(label_selector), O(pods), O(port), O(strategy),
+        O(strategies), O(http_image), O(http_namespace) and O(http_path), for this member instead of the module's own.
+      - Without O(members), the module's own authentication options name one member, called O(cluster).
+    type: list
+    elements: dict
+  given_up:
+    description:
+      - Names of members that are not looked at, because an earlier step failed there. Each is a failed row.
+    type: list
+    elements: str
+    default: []
+  cluster:
+    description:
+      - What the one member is called that the module's own authentication options reach. Without it, O(context) or the
+        file name of O(kubeconfig). Not used with O(members).
+    type: str
   services:
     description:
-      - The services to verify, each with C(namespace) and C(name). One that has C(to_clusters) is verified only if they
-        name O(cluster). Other keys are not looked at, so that C(clusterset_services) can be given as it is.
-      - An empty list means every ServiceImport that has ips.
+      - The services to verify, each with C(namespace) and C(name). One that has C(to_clusters) is verified only in the
+        members that it names. Other keys are not looked at, so that C(clusterset_services) can be given as it is.
+      - An empty list means every ServiceImport that has addresses or endpoints, or should have.
     type: list
     elements: dict
     default: []
@@ -53,26 +89,104 @@ options:
     description: The cluster's own DNS domain.
     type: str
     default: cluster.local
-  wait_timeout:
+  strategy:
     description:
-      - For how many seconds to ask again while an answer is wrong. Answers may be cached for as long as they live, and
-        CoreDNS reloads its Corefile up to 45 seconds after a change.
-    type: int
-    default: 0
-  http_path:
-    description: The path of RV(urls).
+      - Where a member's addresses come from, as in M(clusterset.dns.serviceimport_ips).
+      - With V(load_balancer), an import whose member has no load balancer of that name is right as it is.
     type: str
-    default: /
-  only_health:
-    description: Ask only for the cluster's own name and whether the zone is served, and for no service.
+    choices: [derived, native, local_first, endpoints, load_balancer, static]
+    default: derived
+  strategies:
+    description: Strategies for single services, C(NAMESPACE/NAME) to a strategy.
+    type: dict
+    default: {}
+  source_gone:
+    description: What is right for addresses whose source is no more, that they are gone (V(clear)) or stay (V(keep)).
+    type: str
+    choices: [clear, keep]
+    default: clear
+  force:
+    description: Whether addresses that another field manager set are wrong where they differ.
     type: bool
     default: false
+  namespace:
+    description:
+      - The namespace of the DNS server's pods. Unless set, they are found out; with O(label_selector) or O(pods) it is
+        V(kube-system).
+    type: str
+    default: ""
+  label_selector:
+    description: Which pods to ask, instead of those that are found out.
+    type: str
+    default: ""
+  pods:
+    description: Names of the pods to ask, instead of those that are found out.
+    type: list
+    elements: str
+    default: []
+  port:
+    description:
+      - The TCP port that the server listens on inside its pods. With V(0) it is the one that the Service sends to, or
+        V(53) with O(label_selector) or O(pods).
+    type: int
+    default: 0
+  timeout:
+    description:
+      - Seconds to wait for one answer. A pod that does not answer twice in a row is not asked the remaining questions.
+    type: float
+    default: 5
+  wait_timeout:
+    description:
+      - For how many seconds, from the beginning, members are asked again while an answer is wrong. Answers may be cached
+        for as long as they live, and CoreDNS reloads its Corefile up to 45 seconds after a change.
+    type: float
+    default: 0
+  wait_sleep:
+    description: Seconds between two rounds.
+    type: float
+    default: 1
+  http_image:
+    description:
+      - An image with C(curl) 7.75 or newer, for trying the services' ports that speak HTTP from inside each member, as
+        M(clusterset.dns.http_query_info) does. Empty means that HTTP is not tried.
+    type: str
+    default: ""
+  http_namespace:
+    description: The namespace of the pod that tries it.
+    type: str
+    default: default
+  http_path:
+    description: The path to ask for.
+    type: str
+    default: /
+  http_timeout:
+    description: Seconds that one URL may take.
+    type: float
+    default: 5
+  http_wait_timeout:
+    description: For how many seconds a URL that does not answer is tried again.
+    type: float
+    default: 0
+  parallel:
+    description: How many members are worked on at once.
+    type: int
+    default: 16
+  deadline:
+    description: Seconds that all of it may take. Members that are not done by then are failed rows.
+    type: float
+    default: 300
 notes:
-  - The credentials need the verb C(list) on C(serviceimports). Where they may C(get) the Service C(default/kubernetes)
-    and C(create) C(subjectaccessreviews), the comparison and the causes are more exact.
+  - The credentials need the verb C(list) on C(serviceimports), C(services), C(daemonsets), C(endpointslices) and C(pods),
+    C(get) on the C(configmaps) of a NodeLocal DNSCache, and C(get) and C(create) on C(pods/portforward). Where they may
+    C(get) the CRD of ServiceImports and C(create) C(subjectaccessreviews), the comparison and the causes are more exact.
+  - The API server forwards a connection to the pod's port, over which the questions go as DNS over TCP, one connection per
+    pod for all questions. The server sees them come from the pod's own loopback address. NodeLocal DNSCache does not
+    listen there as a rule, so that it is judged by its Corefile.
+  - Of a headless service with many endpoints the host names of the first ten are asked; RV(notes) says so.
 seealso:
   - module: clusterset.dns.dns_query_info
   - module: clusterset.dns.http_query_info
+  - module: clusterset.dns.serviceimport_ips
 """
 
 EXAMPLES = r"""
@@ -85,35 +199,48 @@ EXAMPLES = r"""
 - name: Stop where an answer is wrong
   ansible.builtin.assert:
     that: verified.ok
-    fail_msg: "{{ verified.results | map(attribute='cause') | select | unique | join(' ') }}"
+    fail_msg: "{{ verified.failed_members | map(attribute='error') | join(' ') }}"
 
-- name: Give a service that was just exported a minute
+- name: Verify one service in two members, and give it a minute
   clusterset.dns.dns_verify_info:
-    kubeconfig: ~/.kube/member2.yaml
-    cluster: member2
+    members:
+      - {name: member1, kubeconfig: ~/.kube/member1.yaml}
+      - {name: member2, kubeconfig: ~/.kube/member2.yaml, cluster_domain: two.example}
     services:
       - {namespace: default, name: serve}
     wait_timeout: 60
+  register: verified
+
+- name: Show the table
+  ansible.builtin.debug:
+    msg: "{{ verified.rows | clusterset.dns.dns_table }}"
 """
 
 RETURN = r"""
 ok:
-  description: Whether every pod gave the right answer to every question.
+  description: Whether everything that should be asked was asked, of every member, and answered right.
   returned: success
   type: bool
-served:
-  description: Whether at least one pod serves the zone.
+summary:
+  description: The same in one line, with how many members, pods and questions there are.
   returned: success
-  type: bool
-results:
+  type: str
+  sample: "8 answers of 2 CoreDNS pods in 1 cluster: all right."
+counts:
+  description: How many C(members), C(pods) and C(questions) were C(expected) to be asked, and how many were C(asked) and answered.
+  returned: success
+  type: dict
+  sample: {members: {expected: 2, asked: 2}, pods: {expected: 4, asked: 4}, questions: {expected: 16, asked: 16}}
+rows:
   description:
-    - One row per pod and question, with the keys of the rows of M(clusterset.dns.dns_query_info) and those listed here.
+    - One row per member, pod and question, with the keys of the rows of M(clusterset.dns.dns_query_info) and those listed
+      here. What is known of a member or a server as a whole is a row with an empty C(name).
   returned: success
   type: list
   elements: dict
   contains:
     cluster:
-      description: What the cluster is called.
+      description: The member's name.
       type: str
       sample: member2
     service:
@@ -126,171 +253,160 @@ results:
       elements: str
       sample: [10.22.4.17]
     ok:
-      description: Whether the answer is right.
+      description: Whether the answer is right; V(null) where it could not be asked, and nothing says that it is wrong.
       type: bool
     verdict:
       description:
         - V(ok), or the cause in a word.
         - V(nxdomain), no import or no ports. V(nodata), no ips. V(servfail), CRD or RBAC. V(refused), the zone is not
-          served. V(upstream), another server answered. V(stale), the import says something else. V(error), no answer.
+          served. V(upstream), another server answered. V(stale), the answer or the import is not what it should be.
+          V(error), no answer. V(http), the name is right, but HTTP does not get through. V(unasked), a server that cannot be
+          asked. V(skipped), not verified in check mode.
       type: str
       sample: ok
     cause:
       description: The cause in a sentence, with where to look; empty where the answer is right.
       type: str
-urls:
-  description: The C(service) and C(url) of each port that speaks HTTP, by its appProtocol or its name.
+    http_status:
+      description: Of the service's URLs the first status that is not right, else the first; V(null) where none was tried.
+      type: int
+      sample: 200
+    http:
+      description: What M(clusterset.dns.http_query_info) returns for the service's URLs.
+      type: list
+      elements: dict
+failed_members:
+  description: The members that could not be looked at, or of which an answer is wrong.
   returned: success
   type: list
   elements: dict
-  sample: [{service: default/serve, url: "http://serve.default.svc.clusterset.local/"}]
+  contains:
+    name:
+      description: The member's name.
+      type: str
+    error:
+      description: The causes, in sentences.
+      type: str
+notes:
+  description: What was left out, in sentences.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 duration:
-  description: Seconds until all answers were right, or until the time was up.
+  description: Seconds that it took.
   returned: success
   type: float
-  sample: 0.2
+  sample: 0.8
 """
 
 import http.client
+import os
+import time
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
-from ansible_collections.clusterset.dns.plugins.module_utils._dns import query as _dns_query
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.servers import cache_server, caches, dns_services
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import report
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.arguments import VERIFY_ARG_SPEC, settings_from, wants_from
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.endpoints import SERVICE, endpoints_of
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.query import require_library
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.verification import Fleet, Group, Look, Unasked
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.desired import Rules, desired_ips, needs_endpoints
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SELECTOR, imported_slice
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
-ARGUMENT_SPEC: dict[str, t.Any] = {
-    "services": {"type": "list", "elements": "dict", "default": []},
-    "zone": {"default": "clusterset.local"},
-    "cluster_domain": {"default": "cluster.local"},
-    "wait_timeout": {"type": "int", "default": 0},
-    "http_path": {"default": "/"},
-    "only_health": {"type": "bool", "default": False},
-}
-SERVICE_IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
-Rows = list[dict[str, t.Any]]
+IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceimports.multicluster.x-k8s.io"
+SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+Objects = list[dict[str, t.Any]]
 
 
-class Verification:
-    """One cluster's answers beside its ServiceImports, looked at once per :meth:`round`."""
+def look(cluster: Cluster, options: t.Mapping[str, t.Any]) -> Look:
+    """What a member's API server says. Here the packages meet that may not know one another."""
+    imports = allowed(lambda: cluster.list(IMPORTS), http.client.NOT_FOUND)
+    services: Objects = cluster.list("/api/v1/services")
+    groups, unasked = servers(cluster, options, services)
+    rules = Rules(options["strategy"], options["strategies"], options["ips"], options["source_gone"], options["force"])
+    slices: Objects = []
+    if imports and needs_endpoints(rules):
+        slices = cluster.list(SLICES)
+    elif imports and any(not (one.get("spec") or {}).get("ips") for one in imports):
+        # headless, or without the addresses that it may have to have
+        slices = cluster.list(SLICES, label_selector=SELECTOR) + cluster.list(SLICES, label_selector=SERVICE)
+    crd = allowed(lambda: cluster.get(CRD), http.client.NOT_FOUND, http.client.FORBIDDEN) if imports else None
+    return Look(
+        imports=imports,
+        groups=groups,
+        unasked=unasked,
+        kubernetes_ips=kubernetes_ips(services),
+        desired=desired_ips(imports or [], services, slices, crd, rules),
+        endpoints=endpoints_of({(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in slices}.values()),
+        delivered={(one.key[0], one.service) for one in map(imported_slice, slices) if one.service},
+    )
 
-    def __init__(self, cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
-        self._cluster = cluster
-        self._params = params
-        self._zone: str = params["zone"]
-        self._services = _dns.services_of(cluster.name, params["services"])
-        # With services given of which none is for this cluster, none is verified; without any, all are.
-        self._only_health = params["only_health"] or (bool(params["services"]) and not self._services)
-        self._kubernetes_ips = self._read_kubernetes_ips()
-        self._ttl = 0
-        self.served = False
-        self.urls: list[dict[str, str]] = []
 
-    def round(self, waited: float) -> Rows:
-        """Read, ask and compare. ``waited`` is for how many seconds that has been going on. Raises ApiError."""
-        imports = self._read_imports()
-        if self._only_health:
-            wanted = _dns.health(self._zone, self._params["cluster_domain"], self._kubernetes_ips)
-        else:
-            wanted = _dns.expectations(
-                imports or [], self._services, self._zone, self._params["cluster_domain"], self._kubernetes_ips
-            )
-            self.urls = _dns.http_urls(imports or [], self._services, self._zone, self._params["http_path"])
-        pods = _dns_query.find_pods(
-            self._cluster, self._params["namespace"], self._params["label_selector"], self._params["pods"]
-        )
-        answers = self._ask(pods, [one.question for one in wanted if not one.service])
-        # An upstream server that does not know the zone may take a second for each name, so pods that do not serve it
-        # are not asked about services.
-        serving = [pod for pod in pods if _dns.serves(self._zone, [one for one in answers if one["pod"] == pod["pod"]])]
-        self.served = bool(serving)
-        answers += self._ask(serving, [one.question for one in wanted if one.service])
-        failed = any(one["rcode"] == "SERVFAIL" for one in answers)
-        facts = _dns.Facts(
-            zone=self._zone,
-            crd=imports is not None,
-            denied=self._denied(serving) if failed and serving else None,
-            waited=waited,
-            ttl=self._ttl,
-        )
-        rows = _dns.verify(wanted, answers, facts)
-        self._ttl = max([self._ttl, *(row["ttl"] or 0 for row in rows if not row["ok"])])
-        return [{"cluster": self._cluster.name, **row} for row in rows]
-
-    def _ask(self, pods: Rows, questions: list[_dns.Question]) -> Rows:
-        if not questions:
-            return []
-        return _dns_query.ask_pods(
-            self._cluster,
-            self._params["namespace"],
-            pods,
-            questions,
-            port=self._params["port"],
-            timeout=self._params["timeout"],
-        )
-
-    def _read_imports(self) -> Rows | None:
-        """All ServiceImports, or None where the cluster does not have the CRD."""
+def servers(cluster: Cluster, options: t.Mapping[str, t.Any], services: Objects) -> tuple[list[Group], list[Unasked]]:
+    """The pods to ask: those that the options name, else those that the member's pods ask."""
+    if options["label_selector"] or options["pods"]:
+        names = tuple(options["pods"])
+        return [Group(options["namespace"] or "kube-system", options["label_selector"], options["port"] or 53, names)], []
+    found: list[Group | Unasked | None] = [*dns_services(services, options["namespace"])]
+    found = found or [Group(options["namespace"] or "kube-system", "k8s-app=kube-dns")]
+    for one in caches(cluster.list("/apis/apps/v1/daemonsets")) if not options["namespace"] else []:
+        assert one.source, "caches gives those that have one"
+        path = f"/api/v1/namespaces/{one.namespace}/configmaps/{one.source.configmap}"
         try:
-            return self._cluster.list(SERVICE_IMPORTS)
+            data = (cluster.get(path) or {}).get("data") or {}
         except ApiError as error:
-            if error.status == http.client.NOT_FOUND:
-                return None
-            raise
-
-    def _read_kubernetes_ips(self) -> list[str]:
-        """The ClusterIPs that ``kubernetes.default`` has; none where the credentials may not read them."""
-        try:
-            service = self._cluster.get("/api/v1/namespaces/default/services/kubernetes")
-        except ApiError as error:
-            if error.status == http.client.FORBIDDEN:
-                return []
-            raise
-        spec = service["spec"] if service else {}
-        return spec.get("clusterIPs") or [spec["clusterIP"]]
-
-    def _denied(self, pods: Rows) -> tuple[str, ...] | None:
-        """The verbs that the pods' service account may not use on ServiceImports; None where that cannot be asked."""
-        rights = [
-            {"verb": verb, "group": "multicluster.x-k8s.io", "resource": "serviceimports"} for verb in ("list", "watch")
-        ]
-        denied = self._cluster.denied(self._params["namespace"], pods[0]["service_account"], rights)
-        return None if denied is None else tuple(right["verb"] for right in denied)
+            found.append(Unasked(one.label, f"{one.label} may be a NodeLocal DNSCache, and its Corefile cannot be read: {error}", wrong=True))
+            continue
+        found.append(cache_server(one, data.get(one.source.key) or "", options["zone"], options["cluster_domain"]))
+    groups = [one._replace(port=options["port"] or one.port) for one in found if isinstance(one, Group)]
+    return groups, [one for one in found if isinstance(one, Unasked)]
 
 
-def problem(params: t.Mapping[str, t.Any]) -> str | None:
-    """The sentence that says why the options cannot be used, or None where they can."""
-    for service in params["services"]:
-        if not service.get("namespace") or not service.get("name"):
-            return f"Each of services needs a namespace and a name; {service!r} has not both."
-    if params["zone"].strip(".") == params["cluster_domain"].strip("."):
-        return f"zone and cluster_domain are both {params['zone']}; set zone to the clusterset's own."
-    names = [f"{one['name']}.{one['namespace']}.svc.{params['zone']}" for one in params["services"]]
-    names += [f"dns-version.{params['zone']}", f"kubernetes.default.svc.{params['cluster_domain']}"]
-    return next(filter(None, map(_dns.invalid_name, names)), None)
+def kubernetes_ips(services: Objects) -> list[str]:
+    """The ClusterIPs of Service default/kubernetes."""
+    for one in services:
+        if (one["metadata"]["namespace"], one["metadata"]["name"]) == ("default", "kubernetes"):
+            return one["spec"].get("clusterIPs") or [one["spec"]["clusterIP"]]
+    return []
+
+
+def allowed(ask: t.Callable[[], t.Any], *statuses: int) -> t.Any:
+    """What was asked for, or None where one of the HTTP statuses came."""
+    try:
+        return ask()
+    except ApiError as error:
+        if error.status in statuses:
+            return None
+        raise
 
 
 def main() -> None:
-    module = Module({**AUTH_ARG_SPEC, **_dns_query.PODS_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
-    _dns_query.require_library(module)
-    params = {**module.params, **{key: module.params[key].strip(".") for key in ("zone", "cluster_domain")}}
-    wrong = problem(params)
-    if wrong:
-        module.fail_json(msg=wrong)
+    module = Module({**AUTH_ARG_SPEC, **VERIFY_ARG_SPEC}, supports_check_mode=True)
+    Cluster.require_library(module)
+    require_library(module)
+    kubeconfig = module.params["kubeconfig"] or os.environ.get("K8S_AUTH_KUBECONFIG")
+    guess = module.params["context"] or (os.path.basename(kubeconfig) if isinstance(kubeconfig, str) else None)
+    start = time.monotonic()
     try:
-        verification = Verification(Cluster.from_module(module, params["cluster"]), params)
-        rows, seconds = _dns_query.wait(
-            verification.round, lambda row: row["ok"], params["wait_timeout"], params["wait_sleep"]
-        )
-    except ApiError as error:
+        settings = settings_from(module.params, check=module.check_mode)
+        wants = wants_from(module.params, module.params["cluster"] or guess or module.params["host"] or "the cluster")
+    except ValueError as error:
         module.fail_json(msg=str(error))
+    fleet = Fleet(wants, settings, look, module.params["given_up"])
+    rows = fleet.verify()
     module.exit_json(
         changed=False,
         ok=all(row["ok"] for row in rows),
-        served=verification.served,
-        results=rows,
-        urls=verification.urls,
-        duration=round(seconds, 2),
+        summary=report.summary(rows),
+        counts=report.counts(rows),
+        rows=rows,
+        failed_members=fleet.failures(rows),
+        notes=fleet.notes,
+        duration=round(time.monotonic() - start, 2),
     )
 
 

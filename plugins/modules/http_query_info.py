@@ -123,8 +123,6 @@ results:
       sample: "Could not resolve host: serve.default.svc.clusterset.local (curl exit code 6)."
 """
 
-import secrets
-import time
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import http_query as _http
@@ -141,50 +139,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_timeout": {"type": "float", "default": 0},
     "body_bytes": {"type": "int", "default": 256},
 }
-# Seconds between two looks at the pod.
-_PAUSE = 0.25
-
-
-def query(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The rows of ``results``. Raises ApiError where the pod cannot be made or does not start."""
-    urls, mark = params["urls"], secrets.token_hex(16)
-    wanted = _http.pod(
-        urls,
-        params["image"],
-        mark,
-        timeout=params["timeout"],
-        wait_timeout=params["wait_timeout"],
-        pull_policy=params["pull_policy"],
-    )
-    pods = f"/api/v1/namespaces/{params['namespace']}/pods"
-    made = cluster.create(pods, wanted)
-    path = f"{pods}/{made['metadata']['name']}"
-    try:
-        for name in _http.leftovers(
-            cluster.list(pods, label_selector=_http.LABEL_SELECTOR), made["metadata"]["creationTimestamp"]
-        ):
-            cluster.delete(f"{pods}/{name}")
-        why = _wait(cluster, path, wanted["spec"]["activeDeadlineSeconds"])
-        log = "" if why else cluster.text(f"{path}/log")
-    finally:
-        cluster.delete(path)
-    if why:
-        where = f"pod {params['namespace']}/{made['metadata']['name']} with image {params['image']}"
-        raise ApiError(cluster.name, f"{cluster.name}: HTTP could not be tried: {where}: {why.rstrip('.')}.")
-    return _http.results(urls, log, mark, params["body_bytes"], "curl ended before it asked this URL.")
-
-
-def _wait(cluster: Cluster, path: str, seconds: float) -> str | None:
-    """Wait until the pod is done. Returns why it cannot ask, None where it has asked."""
-    limit = time.monotonic() + seconds
-    while True:
-        found = cluster.get(path) or {"status": {}}
-        why = _http.failure(found)
-        if why or _http.finished(found):
-            return why
-        if time.monotonic() > limit:
-            return f"{_http.pending(found)} after {seconds:.0f} s"
-        time.sleep(_PAUSE)
 
 
 def main() -> None:
@@ -198,7 +152,9 @@ def main() -> None:
         )
         module.exit_json(changed=False, results=[], msg=why)
     try:
-        rows = query(Cluster.from_module(module, module.params["cluster"]), module.params)
+        options = {key: module.params[key] for key in ("namespace", "timeout", "wait_timeout", "pull_policy", "body_bytes")}
+        cluster = Cluster.from_module(module, module.params["cluster"])
+        rows = _http.query(cluster, module.params["urls"], module.params["image"], **options)
     except ApiError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, results=rows)

@@ -21,6 +21,8 @@ Object = t.Mapping[str, t.Any]
 
 # What the images of CoreDNS and of NodeLocal DNSCache (k8s.io/dns) are called, whoever has built them.
 _IMAGES = ("coredns", "node-cache", "nodelocaldns", "k8s-dns-node")
+# Where NodeLocal DNSCache has the Corefile that it makes its own from (k8s.io/dns, cmd/node-cache).
+_BASE = "/etc/coredns/Corefile.base"
 
 
 class Source(t.NamedTuple):
@@ -82,7 +84,9 @@ def workload(item: Object, kind: str) -> Workload:
         container=runs["name"],
         image=runs.get("image", ""),
         service_account=template.get("serviceAccountName") or "default",
-        source=_source(template, runs, arguments),
+        source=_source(template, runs, _argument(arguments, "conf") or "Corefile")
+        # k8s.io/dns makes its Corefile when it starts, from this one
+        or (_source(template, runs, _argument(arguments, "basecorefile") or _BASE) if _argument(arguments, "localip") else None),
         dns_port=int(port) if port and port.isdigit() else 53,
         host_network=bool(template.get("hostNetwork")),
         item=item,
@@ -180,9 +184,9 @@ def _argument(words: t.Sequence[str], name: str) -> str | None:
     return None
 
 
-def _source(template: Object, runs: Object, arguments: t.Sequence[str]) -> Source | None:
-    """The ConfigMap that is mounted where ``-conf`` points: a volume of its own, or one of the sources of a projected volume."""
-    path = posixpath.join(runs.get("workingDir") or "/", _argument(arguments, "conf") or "Corefile")
+def _source(template: Object, runs: Object, file: str) -> Source | None:
+    """The ConfigMap that is mounted where a file lies: a volume of its own, or one of the sources of a projected volume."""
+    path = posixpath.join(runs.get("workingDir") or "/", file)
     volumes = {one["name"]: one for one in template.get("volumes") or []}
     # the mount that lies deepest is the one that a path is seen through
     for mount in sorted(runs.get("volumeMounts") or [], key=lambda one: -len(one["mountPath"])):

@@ -15,8 +15,13 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.endpoints import Endpoint, headless_records
+
 Object = t.Mapping[str, t.Any]
 Answer = t.Mapping[str, t.Any]
+Key = tuple[str, str]  # (namespace, name)
+# The addresses that an import is to have, and where they come from.
+Desired = tuple[tuple[str, ...], str]
 
 # What a name may be made of: RFC 1123 plus the underscore of service labels (RFC 2782).
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -35,13 +40,17 @@ class Expectation(t.NamedTuple):
 
     ``answers`` are the record data that have to come back, in any order, or None where any will do. ``service`` is
     ``NS/NAME``, empty for the questions about the server itself. ``fault`` says what is wrong with the ServiceImport,
-    so that no answer can be right; empty where nothing is.
+    so that no answer can be right; empty where nothing is. ``drift`` says how the import differs from what it should be,
+    ``source`` who says what the right answer is where that is not the import, and ``others`` has answers that are as right.
     """
 
     service: str
     question: Question
     answers: tuple[str, ...] | None
     fault: str = ""
+    drift: str = ""
+    source: str = ""
+    others: tuple[tuple[str, ...], ...] = ()
 
 
 class Facts(t.NamedTuple):
@@ -86,23 +95,52 @@ def expectations(
     zone: str,
     cluster_domain: str,
     kubernetes_ips: t.Sequence[str] = (),
-) -> list[Expectation]:
+    *,
+    desired: t.Mapping[Key, Desired] | None = None,
+    endpoints: t.Mapping[Key, t.Sequence[Endpoint]] | None = None,
+    delivered: t.Collection[Key] = (),
+) -> tuple[list[Expectation], list[str]]:
     """What every CoreDNS pod of a member has to answer.
 
     :arg imports: the member's ServiceImports.
-    :arg services: ``{namespace, name}`` of those to verify; none means every import that has ips.
+    :arg services: ``{namespace, name}`` of those to verify; none means every import that has addresses, or should have.
     :arg kubernetes_ips: ClusterIPs of the Service default/kubernetes; with none any address is right.
-    :returns: first the questions of :func:`health`, then those of each service in order.
+    :arg desired: what each import's ips are to be. An import that is not in it is right as it is.
+    :arg endpoints: the ready endpoints of headless imports, as ``endpoints_of`` gives them.
+    :arg delivered: the imports of which endpoints came from another cluster.
+    :returns: first the questions of :func:`health`, then those of each service in order; and what was left out, in sentences.
     """
+    desired, endpoints = desired or {}, endpoints or {}
     by_name = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in imports}
     if services:
         chosen = [(one["namespace"], one["name"]) for one in services]
     else:
-        chosen = sorted(key for key, one in by_name.items() if one["spec"].get("ips"))
-    wanted = health(zone, cluster_domain, kubernetes_ips)
-    for namespace, name in dict.fromkeys(chosen):
-        wanted.extend(_of_import(namespace, name, by_name.get((namespace, name)), zone))
-    return wanted
+        chosen = sorted(key for key, one in by_name.items() if _in_use(key, one, desired, endpoints, delivered))
+    wanted, notes = health(zone, cluster_domain, kubernetes_ips), []
+    kinds = tuple(_by_type(kubernetes_ips)) or ("A",)
+    for key in dict.fromkeys(chosen):
+        service, dns_name = "/".join(key), f"{key[1]}.{key[0]}.svc.{zone}"
+        wrong_name = invalid_name(dns_name)
+        try:
+            if wrong_name:
+                raise ValueError(wrong_name)
+            found, note = _of_import(service, dns_name, kinds, by_name.get(key), desired.get(key), endpoints.get(key))
+            wanted += found
+            notes += [note] if note else []
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            fault = f"ServiceImport {service} cannot be understood ({type(error).__name__}: {error})"
+            wanted.append(Expectation(service, Question(dns_name, kinds[0]), (), fault))
+    return wanted, notes
+
+
+def _in_use(
+    key: Key, found: Object, desired: t.Mapping[Key, Desired], endpoints: t.Mapping[Key, t.Any], delivered: t.Collection[Key]
+) -> bool:
+    """Whether an import has addresses or should have. A derived Service alone does not say so: Karmada makes it for what nobody exports, too."""
+    spec = found.get("spec") or {}
+    if spec.get("type") == "Headless":
+        return key in endpoints or key in delivered
+    return bool(spec.get("ips")) or (key in delivered and bool(desired.get(key, ((), ""))[0]))
 
 
 def health(zone: str, cluster_domain: str, kubernetes_ips: t.Sequence[str] = ()) -> list[Expectation]:
@@ -119,33 +157,71 @@ def health(zone: str, cluster_domain: str, kubernetes_ips: t.Sequence[str] = ())
     ]
 
 
-def _of_import(namespace: str, name: str, found: Object | None, zone: str) -> list[Expectation]:
-    service, dns_name = f"{namespace}/{name}", f"{name}.{namespace}.svc.{zone}"
-    spec = found["spec"] if found else {}
-    ports, by_type = spec.get("ports") or [], _by_type(spec.get("ips") or [])
-    fault = ""
+def _of_import(
+    service: str,
+    dns_name: str,
+    kinds: tuple[str, ...],
+    found: Object | None,
+    desired: Desired | None,
+    endpoints: t.Sequence[Endpoint] | None,
+) -> tuple[list[Expectation], str]:
+    """The questions about one service, and what was left out. ``kinds`` are the record types of the cluster's own addresses."""
+    spec = (found or {}).get("spec") or {}
     if found is None:
-        fault = f"there is no ServiceImport {service} in this cluster"
-    elif not ports:
-        fault = f"ServiceImport {service} has no ports"
-    elif spec.get("type") == "Headless":
-        # Its addresses are in EndpointSlices, not in the import.
-        return [Expectation(service, Question(dns_name, "A"), None)]
-    elif not by_type:
-        fault = f"ServiceImport {service} has no ips"
-    if fault:
-        return [Expectation(service, Question(dns_name, "A"), (), fault)]
-    wanted = [Expectation(service, Question(dns_name, kind), ips) for kind, ips in by_type.items()]
-    for port in ports:
+        return _faulty(service, dns_name, kinds, f"there is no ServiceImport {service} in this cluster"), ""
+    if spec.get("type") == "Headless":
+        return _of_headless(service, dns_name, kinds, endpoints)
+    ports, has = spec.get("ports") or [], tuple(spec.get("ips") or ())
+    if not ports:
+        return _faulty(service, dns_name, kinds, f"ServiceImport {service} has no ports"), ""
+    should, reason = desired if desired else (has, "")
+    if not has:
+        why = f", and should have {', '.join(should)} ({reason})" if should else f": {reason}" if reason else ""
+        return _faulty(service, dns_name, tuple(_by_type(should)) or kinds, f"ServiceImport {service} has no ips{why}"), ""
+    strange = [ip for ip in has if _address(ip) is None]
+    drift = ""
+    if {str(_address(ip) or ip) for ip in has} != {str(_address(ip) or ip) for ip in should}:
+        drift = f"ServiceImport {service} says {', '.join(has)}, but it should say {', '.join(should) or 'nothing'} ({reason})"
+    elif strange:
+        return _faulty(service, dns_name, kinds, f"ServiceImport {service} has {strange[0]!r} in its ips, which is no IP address"), ""
+    by_type = _by_type(should)
+    asked = dict.fromkeys([*by_type, *_by_type(ip for ip in has if ip not in strange)]) or dict.fromkeys(kinds)
+    wanted = [Expectation(service, Question(dns_name, kind), by_type.get(kind, ()), drift=drift) for kind in asked]
+    for port in ports if should else []:
         if port.get("name"):
             question = Question(f"_{port['name']}._{port.get('protocol', 'TCP').lower()}.{dns_name}", "SRV")
             wanted.append(Expectation(service, question, (f"{port['port']} {dns_name}.",)))
-    return wanted
+    return wanted, ""
+
+
+def _of_headless(
+    service: str, dns_name: str, kinds: tuple[str, ...], endpoints: t.Sequence[Endpoint] | None
+) -> tuple[list[Expectation], str]:
+    """What EndpointSlices say, as a headless import has no addresses of its own."""
+    if endpoints is None:
+        fault = f"ServiceImport {service} is headless, and no EndpointSlice is labelled as its own"
+        return _faulty(service, dns_name, kinds, fault), ""
+    source = f"EndpointSlices of {service} say"
+    records, note = headless_records(dns_name, endpoints, kinds)
+    return [Expectation(service, Question(name, kind), right, source=source, others=others) for name, kind, right, others in records], (
+        f"{service}: {note}" if note else ""
+    )
+
+
+def _faulty(service: str, dns_name: str, kinds: t.Sequence[str], fault: str) -> list[Expectation]:
+    return [Expectation(service, Question(dns_name, kind), (), fault) for kind in kinds]
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def _by_type(ips: t.Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Addresses by the record type that holds them, each type only if it has any."""
-    addresses = [ipaddress.ip_address(ip) for ip in ips]
+    addresses = [one for one in map(_address, ips) if one]
     sorted_out = {
         "A": tuple(str(one) for one in addresses if one.version == 4),
         "AAAA": tuple(str(one) for one in addresses if one.version == 6),
@@ -156,20 +232,27 @@ def _by_type(ips: t.Iterable[str]) -> dict[str, tuple[str, ...]]:
 def http_urls(imports: t.Iterable[Object], services: t.Sequence[Object], zone: str, path: str = "/") -> list[dict[str, str]]:
     """``{service, url}`` for each TCP port of the chosen imports that speaks HTTP.
 
-    That is one whose appProtocol or, without that, whose name is ``http``. Imports without ips have no URL.
+    That is one whose appProtocol or, without that, whose name is ``http``. Imports without ips, and headless ones, have no URL.
     """
     chosen = {(one["namespace"], one["name"]) for one in services}
     urls = []
     for one in imports:
-        namespace, name = one["metadata"]["namespace"], one["metadata"]["name"]
-        if (chosen and (namespace, name) not in chosen) or not one["spec"].get("ips"):
-            continue
-        for port in one["spec"].get("ports") or []:
-            speaks = port.get("appProtocol") or port.get("name")
-            if speaks == "http" and port.get("protocol", "TCP") == "TCP":
-                number = "" if port["port"] == 80 else f":{port['port']}"
-                url = f"http://{name}.{namespace}.svc.{zone}{number}/{path.removeprefix('/')}"
-                urls.append({"service": f"{namespace}/{name}", "url": url})
+        key = (one["metadata"]["namespace"], one["metadata"]["name"])
+        try:
+            urls += [{"service": "/".join(key), "url": url} for url in _urls_of(one, zone, path) if not chosen or key in chosen]
+        except (AttributeError, KeyError, TypeError):
+            continue  # what is wrong with it is in its row, see expectations
+    return urls
+
+
+def _urls_of(found: Object, zone: str, path: str) -> list[str]:
+    spec, urls = found.get("spec") or {}, []
+    for port in (spec.get("ports") or []) if spec.get("ips") else []:
+        speaks = port.get("appProtocol") or port.get("name")
+        if speaks == "http" and port.get("protocol", "TCP") == "TCP":
+            number = "" if port["port"] == 80 else f":{port['port']}"
+            host = f"{found['metadata']['name']}.{found['metadata']['namespace']}.svc.{zone}"
+            urls.append(f"http://{host}{number}/{path.removeprefix('/')}")
     return urls
 
 
@@ -182,10 +265,12 @@ def comparable(kind: str, answers: t.Iterable[str]) -> tuple[str, ...]:
 
 def agrees(expected: Expectation, answer: Answer) -> bool:
     """Whether ``answer`` is the right one."""
-    if expected.fault or answer["rcode"] != "NOERROR":
+    if expected.fault or expected.drift or answer["rcode"] not in ("NOERROR", "NXDOMAIN"):
         return False
     found = comparable(expected.question.type, answer["answers"])
-    return bool(found) if expected.answers is None else found == tuple(sorted(set(expected.answers)))
+    if expected.answers is None or answer["rcode"] == "NXDOMAIN":
+        return bool(found) if expected.answers is None else not expected.answers
+    return found in [tuple(sorted(set(right))) for right in (expected.answers, *expected.others)]
 
 
 def serves(zone: str, answers: t.Iterable[Answer]) -> bool | None:
@@ -226,6 +311,9 @@ def verify(wanted: t.Iterable[Expectation], answers: t.Iterable[Answer], facts: 
                 verdict, cause = "ok", ""
             elif answer:
                 verdict, cause = diagnose(expected, answer, served, facts)
+            elif served and expected.fault:
+                # not a name that can be asked for
+                verdict, cause = "error", f"{expected.fault}."
             rows.append(
                 {
                     **(answer or _unasked(pod, node, expected.question)),
@@ -279,9 +367,12 @@ def diagnose(expected: Expectation, answer: Answer, served: bool | None, facts: 
         return "upstream", f"{_given(answer)}, which did not come from {zone}'s server block: {_AROUND}"
     if expected.fault and got in ("NXDOMAIN", "NODATA"):
         return got.lower(), f"{got}: {expected.fault}. {_remedy(expected.fault)}"
+    if expected.drift:
+        return "stale", f"Stale: {_given(answer)}; {expected.drift}. Run the role serviceimport_ips."
     if not expected.service:
         return got.lower(), f"{got}: {zone} is served, but not from ServiceImports: no multicluster in its block."
-    says = expected.fault or f"ServiceImport {expected.service} says {', '.join(expected.answers or ['otherwise'])}"
+    source = expected.source or f"ServiceImport {expected.service} says"
+    says = expected.fault or f"{source} {', '.join(expected.answers or ['otherwise'])}"
     return "stale", f"Stale: {_given(answer)}, but {says.rstrip('.')}. {_since(answer, got, facts)}"
 
 
@@ -316,8 +407,12 @@ def _unsynced(facts: Facts) -> str:
 def _remedy(fault: str) -> str:
     if fault.startswith("there is no"):
         return "Was the service exported to this cluster (role service_exports)?"
-    if "ports" in fault:
+    if fault.endswith("has no ports"):
         return "Give the ServiceImport its ports: without them the name does not exist."
+    if "headless" in fault:
+        return "Run the role serviceimport_ips: Karmada delivers EndpointSlices without the labels by which CoreDNS finds them."
+    if "is no IP address" in fault or "cannot be understood" in fault:
+        return "Correct it: CoreDNS answers with what is in there."
     return "Run the role serviceimport_ips: Karmada does not fill them in."
 
 

@@ -3,13 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
-"""HTTP tried from inside a cluster: the pod that runs curl, and its log. Pure: no client, no clock, no file."""
+"""HTTP tried from inside a cluster: the pod that runs curl, and its log. Only :func:`query` talks to a cluster."""
 
 from __future__ import annotations
 
 import datetime
+import secrets
+import time
 import typing as t
 from urllib.parse import urlsplit
+
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
+
+if t.TYPE_CHECKING:
+    from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 
 Object = t.Mapping[str, t.Any]
 
@@ -22,6 +30,8 @@ LABEL_SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
 
 # Seconds that starting the pod may take, pulling its image included.
 START_TIMEOUT = 90
+# Seconds between two looks at the pod.
+_PAUSE = 0.25
 # A pod that its own deadline ended this many seconds ago is nobody's any more.
 _LEFTOVER_AGE = 60
 # Nothing that is worth a look is longer, and the whole of it goes into the pod's log. curl older than 8.4 only obeys it
@@ -59,6 +69,46 @@ def invalid_url(url: str) -> str | None:
 def deadline(urls: int, timeout: float, wait_timeout: float) -> int:
     """Seconds after which the pod is ended whatever it does."""
     return START_TIMEOUT + int(urls * (2 * timeout + wait_timeout)) + 1
+
+
+def query(
+    cluster: Cluster,
+    urls: t.Sequence[str],
+    image: str,
+    *,
+    namespace: str = "default",
+    timeout: float = 5,
+    wait_timeout: float = 0,
+    pull_policy: str = "IfNotPresent",
+    body_bytes: int = 256,
+    deadline: float | None = None,
+) -> list[dict[str, t.Any]]:
+    """Ask ``urls`` from a pod in the cluster, see :func:`results`. Raises ApiError where it cannot be made or does not start.
+
+    :arg deadline: the moment (``time.monotonic()``) after which it is not waited for any more.
+    """
+    mark = secrets.token_hex(16)
+    wanted = pod(urls, image, mark, timeout=timeout, wait_timeout=wait_timeout, pull_policy=pull_policy)
+    seconds = wanted["spec"]["activeDeadlineSeconds"]
+    if deadline is not None:
+        seconds = min(seconds, deadline - time.monotonic())
+        if seconds <= 0:
+            raise ApiError(cluster.name, f"{cluster.name}: HTTP was not tried within the deadline. Set a longer one.", reason="Deadline")
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    made = cluster.create(pods, wanted)
+    path = f"{pods}/{made['metadata']['name']}"
+    try:
+        for name in leftovers(cluster.list(pods, label_selector=LABEL_SELECTOR), made["metadata"]["creationTimestamp"]):
+            cluster.delete(f"{pods}/{name}")
+        found, done = Waiter(seconds, _PAUSE).until(lambda: cluster.get(path) or {"status": {}}, lambda one: bool(failure(one)) or finished(one))
+        why = failure(found) if done else f"{pending(found)} after {seconds:.0f} s"
+        log = "" if why else cluster.text(f"{path}/log")
+    finally:
+        cluster.delete(path)
+    if why:
+        where = f"pod {namespace}/{made['metadata']['name']} with image {image}"
+        raise ApiError(cluster.name, f"{cluster.name}: HTTP could not be tried: {where}: {why.rstrip('.')}.")
+    return results(urls, log, mark, body_bytes, "curl ended before it asked this URL.")
 
 
 def pod(

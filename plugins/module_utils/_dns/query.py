@@ -62,7 +62,8 @@ def find_pods(
 ) -> list[dict[str, t.Any]]:
     """The pods to ask: those of ``names``, or all of ``label_selector`` that are neither finished nor being deleted.
 
-    :returns: per pod ``{pod, node, service_account, error}``; ``error`` says why it cannot be asked, else empty.
+    :returns: per pod ``{pod, node, service_account, owner, ports, error}``; ``owner`` is its controller's uid, ``ports`` has those of its
+        containers by name, and ``error`` says why it cannot be asked, else empty.
     :raises ApiError: pods cannot be listed, or none is found.
     """
     listed = cluster.list(f"/api/v1/namespaces/{namespace}/pods", label_selector="" if names else label_selector)
@@ -86,12 +87,20 @@ def find_pods(
 
 def _described(name: str, pod: dict[str, t.Any] | None, namespace: str) -> dict[str, t.Any]:
     if pod is None:
-        return {"pod": name, "node": "", "service_account": "", "error": f"There is no pod {namespace}/{name}."}
+        nothing = {"node": "", "service_account": "", "owner": "", "ports": {}}
+        return {"pod": name, **nothing, "error": f"There is no pod {namespace}/{name}."}
     phase = pod["status"].get("phase", "Unknown")
     return {
         "pod": name,
         "node": pod["spec"].get("nodeName", ""),
         "service_account": pod["spec"].get("serviceAccountName", "default"),
+        "owner": next((one["uid"] for one in pod["metadata"].get("ownerReferences") or [] if one.get("controller")), ""),
+        "ports": {
+            port["name"]: port["containerPort"]
+            for container in pod["spec"].get("containers") or []
+            for port in container.get("ports") or []
+            if port.get("name")
+        },
         "error": "" if phase == "Running" else f"Pod {namespace}/{name} cannot be asked: it is {phase}, not Running.",
     }
 

@@ -3,81 +3,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
-"""What a whole fleet answers: one list of rows, as a table, as JUnit. Pure: no client, no clock, no file."""
+"""What a whole fleet answers: its rows, as a table, in one line, as JUnit. Pure: no client, no clock, no file."""
 
 from __future__ import annotations
 
 import typing as t
 import xml.etree.ElementTree as ET
 
-Result = t.Mapping[str, t.Any]
 Row = dict[str, t.Any]
 
 # From here on the server itself says that it failed; below, the service was reached whatever it thinks of the URL.
 _SERVER_ERROR = 500
+# A table of more rows than these shows those that are not right; nobody reads the others.
+_LONGEST = 500
 
 
-def rows(
-    dns: t.Mapping[str, Result],
-    http: t.Mapping[str, Result] | None = None,
-    failed: t.Collection[str] = (),
-    skip_unserved: bool = False,
-) -> list[Row]:
-    """One row per cluster, pod and question, and one for each cluster about which nothing is known.
-
-    :arg dns: per host what ``dns_verify_info`` returned; one that failed has ``msg`` instead of ``results``, and an
-        empty one says that it did not run.
-    :arg http: per host what ``http_query_info`` returned, in the same way.
-    :arg failed: hosts that are out of the play. One of them without a result makes a row; others without are left out.
-    :arg skip_unserved: leave it at one row, verdict ``skipped``, for a cluster of which no pod serves the zone.
-    :returns: the rows of ``dns_verify_info`` plus ``http_status`` (of the service's URLs the first that is not right,
-        else the first; None where none was tried) and ``http``, a list of what ``http_query_info`` returned for them.
-        A row whose URL is not reached is not ``ok``; its verdict is ``http`` unless DNS is to blame.
-    """
-    found: list[Row] = []
-    for host, result in dns.items():
-        if "results" not in result:
-            if result.get("msg") or host in failed:
-                cause = result.get("msg") or "Not verified: an earlier task of the play failed on this host."
-                found.append(_single(host, "error", str(cause)))
-        elif skip_unserved and not result["served"]:
-            why = "No pod serves the zone yet, so there is nothing to verify."
-            found.append({**_single(result["results"][0]["cluster"], "skipped", why), "ok": None})
-        else:
-            tried = _http_by_service(result["urls"], (http or {}).get(host, {}))
-            found += [_with_http(row, tried.get(row["service"], [])) for row in result["results"]]
-    return found
-
-
-def _single(cluster: str, verdict: str, cause: str) -> Row:
-    nothing: Row = {"pod": "", "node": "", "name": "", "type": "", "rcode": "", "flags": [], "answers": [], "ttl": None}
+def single(cluster: str, verdict: str, cause: str, *, pod: str = "", ok: bool | None = False) -> Row:
+    """A row about a cluster or one of its servers that answers nothing. ``ok`` is None where that is neither right nor wrong."""
+    nothing: Row = {"pod": pod, "node": "", "name": "", "type": "", "rcode": "", "flags": [], "answers": [], "ttl": None}
     nothing |= {"authority": "", "time_ms": None, "error": "", "service": "", "expected": None}
-    return {
-        "cluster": cluster,
-        **nothing,
-        "ok": False,
-        "verdict": verdict,
-        "cause": cause,
-        "http_status": None,
-        "http": [],
-    }
+    return complete({"cluster": cluster, **nothing, "ok": ok, "verdict": verdict, "cause": cause})
 
 
-def _http_by_service(urls: t.Iterable[t.Mapping[str, str]], result: Result) -> dict[str, list[Row]]:
-    """What was tried of each service. Where the try itself failed, each URL gets its message."""
-    given = {one["url"]: one for one in result.get("results", [])}
-    if result.get("msg") and not given and "results" not in result:
-        given = {one["url"]: {"url": one["url"], "status": None, "body": "", "error": result["msg"]} for one in urls}
+def complete(row: Row) -> Row:
+    """The row with what HTTP gave, which is nothing unless it was tried."""
+    return {"http_status": None, "http": [], **row}
+
+
+def with_http(rows: t.Iterable[Row], urls: t.Iterable[t.Mapping[str, str]], tried: t.Iterable[Row]) -> list[Row]:
+    """The rows, those of addresses with what was tried of their service.
+
+    :arg urls: ``{service, url}``; :arg tried: what ``http_query`` found of them.
+    :returns: the rows plus ``http_status`` (of the service's URLs the first that is not right, else the first) and ``http``, a list of what
+        was found. A row whose URL is not reached is not ``ok``; its verdict is ``http`` unless DNS is to blame.
+    """
+    given = {one["url"]: one for one in tried}
     by_service: dict[str, list[Row]] = {}
     for one in urls:
         if one["url"] in given:
             by_service.setdefault(one["service"], []).append(given[one["url"]])
-    return by_service
+    return [_with_http(row, by_service.get(row["service"], [])) for row in rows]
 
 
 def _with_http(row: Row, tried: list[Row]) -> Row:
     if row["type"] not in ("A", "AAAA") or not tried:
-        return {**row, "http_status": None, "http": []}
+        return row
     wrong = [one for one in tried if one["error"] or one["status"] >= _SERVER_ERROR]
     joined = {**row, "http_status": (wrong or tried)[0]["status"], "http": tried}
     if wrong and row["ok"]:
@@ -90,17 +60,33 @@ def _with_http(row: Row, tried: list[Row]) -> Row:
     return joined
 
 
+def counts(found: t.Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Of members, servers (pods) and questions: how many should have been asked, and how many were and answered."""
+    named, answered = [row for row in found if row["name"]], [row for row in found if row["rcode"]]
+    return {
+        "members": {"expected": len({row["cluster"] for row in found}), "asked": len({row["cluster"] for row in answered})},
+        "pods": {
+            "expected": len({(row["cluster"], row["pod"]) for row in found if row["pod"]}),
+            "asked": len({(row["cluster"], row["pod"]) for row in answered}),
+        },
+        "questions": {"expected": len(named), "asked": len(answered)},
+    }
+
+
 def table(found: t.Sequence[Row]) -> list[str]:
     """The rows as lines of text in columns, the causes of what is wrong below them, and a last line that sums up."""
     header = ("CLUSTER", "POD", "NAME", "TYPE", "ANSWER", "EXPECTED", "HTTP", "VERDICT")
-    cells = [header, *(_cells(row) for row in found)]
+    shown = found if len(found) <= _LONGEST else [row for row in found if not row["ok"]]
+    cells = [header, *(_cells(row) for row in shown)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    if len(shown) < len(found):
+        lines.append(f"{_count(len(found) - len(shown), 'right answer')} left out here.")
     return [*lines, *_causes(found), summary(found)]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    expected = "any" if row["expected"] is None else ", ".join(row["expected"])
+    expected = "any" if row["expected"] is None else ", ".join(row["expected"]) or "none"
     tried = [str(one["status"] or "none") for one in row["http"]]
     return (
         row["cluster"],
@@ -134,16 +120,25 @@ def _causes(found: t.Iterable[Row]) -> list[str]:
 
 
 def summary(found: t.Sequence[Row]) -> str:
-    """One line: how many answers of how many pods and clusters, and where they are wrong."""
-    asked = [row for row in found if row["name"]]
-    pods = len({(row["cluster"], row["pod"]) for row in asked})
-    clusters = len({row["cluster"] for row in found})
-    total = f"{_count(len(asked), 'answer')} of {_count(pods, 'CoreDNS pod')} in {_count(clusters, 'cluster')}"
+    """One line: how many answers of how many pods and clusters, and where they are wrong.
+
+    It says "all right" only where everything that should have been asked was asked, and is right.
+    """
+    if not found:
+        return "Nothing was verified."
+    number = counts(found)
+    words = (("questions", "answer"), ("pods", "CoreDNS pod"), ("members", "cluster"))
+    answers, pods, clusters = (_of(number[key]["asked"], number[key]["expected"], noun) for key, noun in words)
+    total = f"{answers} of {pods} in {clusters}"
     wrong = [row for row in found if row["ok"] is False]
-    if not wrong:
-        skipped = [row["cluster"] for row in found if row["ok"] is None]
-        return f"{total}: all right" + (f"; not verified: {', '.join(skipped)}." if skipped else ".")
-    return f"{total}: {len(wrong)} not right, in {', '.join(dict.fromkeys(row['cluster'] for row in wrong))}."
+    if wrong:
+        return f"{total}: {len(wrong)} not right, in {', '.join(dict.fromkeys(row['cluster'] for row in wrong))}."
+    left = dict.fromkeys(f"{row['cluster']} {row['pod']}".strip() for row in found if row["ok"] is None)
+    return f"{total}: what was asked is right; not asked: {', '.join(left)}." if left else f"{total}: all right."
+
+
+def _of(asked: int, expected: int, noun: str) -> str:
+    return _count(asked, noun) if asked == expected else f"{asked} of {_count(expected, noun)}"
 
 
 def _count(number: int, noun: str) -> str:

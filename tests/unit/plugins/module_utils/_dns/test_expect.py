@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect as _dns
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.endpoints import Endpoint
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.expect import Expectation, Facts, Question
 
 ZONE = "clusterset.local"
@@ -30,8 +31,8 @@ SERVED = answer(VERSION, "TXT", answers=['"1.1.0"'])
 UNSERVED = answer(VERSION, "TXT", "NXDOMAIN", flags=["qr", "rd"], authority=".")
 
 
-def of_services(*arguments):
-    return [one for one in _dns.expectations(*arguments, ZONE, "cluster.local") if one.service]
+def of_services(*arguments, **more):
+    return [one for one in _dns.expectations(*arguments, ZONE, "cluster.local", **more)[0] if one.service]
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,52 @@ def test_an_import_that_cannot_be_answered(imports, fault):
     assert of_services(imports, chosen) == [Expectation("default/serve", Question(SERVE, "A"), (), fault)]
 
 
-def test_headless_needs_some_address():
-    chosen = [{"namespace": "default", "name": "serve"}]
+KEY = ("default", "serve")
+SOURCE = "EndpointSlices of default/serve say"
+
+
+def test_headless_is_its_endpoints():
     headless = service_import(ips=[], type="Headless")
-    assert of_services([headless], chosen) == [Expectation("default/serve", Question(SERVE, "A"), None)]
+    found = Endpoint("10.1.0.1", "member1", "", "web-x", (("http", "TCP", 8080), ("", "TCP", 9090)))
+    assert of_services([headless], [], endpoints={KEY: [found]}) == [
+        Expectation("default/serve", Question(SERVE, "A"), ("10.1.0.1",), source=SOURCE),
+        Expectation(
+            "default/serve",
+            Question(f"_http._tcp.{SERVE}", "SRV"),
+            (f"8080 10-1-0-1.member1.{SERVE}.",),
+            source=SOURCE,
+            others=((f"8080 web-x.member1.{SERVE}.",),),
+        ),
+    ]
+
+
+def test_headless_without_a_ready_endpoint_has_no_address():
+    (wanted,) = of_services([service_import(ips=[], type="Headless")], [], endpoints={KEY: []})
+    assert wanted == Expectation("default/serve", Question(SERVE, "A"), (), source=SOURCE)
+    assert _dns.agrees(wanted, answer(rcode="NXDOMAIN"))
+    assert _dns.agrees(wanted, answer())
+    assert not _dns.agrees(wanted, answer(answers=["10.1.0.1"]))
+
+
+def test_two_families_drift_apart():
+    """The import has the one that it should not, and lacks the other."""
+    wanted = of_services([service_import()], [], desired={KEY: (("fd00::1",), "derived Service derived-serve")})
+    assert [(one.question.type, one.answers, bool(one.drift)) for one in wanted] == [
+        ("AAAA", ("fd00::1",), True),
+        ("A", (), True),
+        ("SRV", (f"80 {SERVE}.",), False),
+    ]
+
+
+def test_another_spelling_is_no_drift():
+    wanted = of_services([service_import(ips=["FD00:0::1"])], [], desired={KEY: (("fd00::1",), "")})
+    assert not any(one.drift for one in wanted)
+
+
+def test_in_an_ipv6_cluster_what_is_missing_is_asked_for_by_aaaa():
+    chosen = [{"namespace": "default", "name": "serve"}]
+    wanted, _notes = _dns.expectations([], chosen, ZONE, "cluster.local", ["fd00::1"])
+    assert [one.question.type for one in wanted if one.service] == ["AAAA"]
 
 
 def test_services_of_a_cluster():

@@ -34,77 +34,39 @@ def row(cluster="member1", pod="coredns-a", ok=True, **more):
     }
 
 
-def result(*rows, served=True):
-    return {"results": list(rows), "served": served, "urls": [{"service": "default/serve", "url": URL}]}
+URLS = [{"service": "default/serve", "url": URL}]
 
 
 def tried(status=200, error=""):
-    return {"results": [{"url": URL, "status": status, "body": "x", "time_ms": 2.0, "error": error}]}
+    return [{"url": URL, "status": status, "body": "x", "time_ms": 2.0, "error": error}]
 
 
-def test_rows_of_all_hosts_with_http():
-    found = _dns_report.rows({"a": result(row()), "b": result(row("member2"))}, {"a": tried(), "b": tried(404)})
-    assert [(one["cluster"], one["http_status"], one["verdict"]) for one in found] == [
-        ("member1", 200, "ok"),
-        ("member2", 404, "ok"),
-    ]
+def with_http(found, *given):
+    return _dns_report.with_http([_dns_report.complete(found)], URLS, *given)[0]
 
 
 def test_http_belongs_to_addresses_of_its_service():
-    rows = [row(), row(type="SRV"), row(service="default/other"), row(service="")]
-    found = _dns_report.rows({"a": result(*rows)}, {"a": tried()})
-    assert [one["http_status"] for one in found] == [200, None, None, None]
+    rows = map(_dns_report.complete, [row(), row(type="SRV"), row(service="default/other"), row(service="")])
+    assert [one["http_status"] for one in _dns_report.with_http(rows, URLS, tried())] == [200, None, None, None]
 
 
 def test_http_that_does_not_get_through():
-    (found,) = _dns_report.rows({"a": result(row())}, {"a": tried(None, "Connection refused (curl exit code 7).")})
+    found = with_http(row(), tried(None, "Connection refused (curl exit code 7)."))
     assert (found["ok"], found["verdict"], found["http_status"]) == (False, "http", None)
     assert f"{URL}: Connection refused" in found["cause"]
-    (found,) = _dns_report.rows({"a": result(row())}, {"a": tried(503)})
-    assert (found["verdict"], found["http_status"]) == ("http", 503)
+    assert (with_http(row(), tried(503))["verdict"], with_http(row(), tried(503))["http_status"]) == ("http", 503)
+    assert with_http(row(), tried(404))["verdict"] == "ok"
 
 
 def test_dns_is_to_blame_before_http():
-    (found,) = _dns_report.rows({"a": result(row(ok=False))}, {"a": tried(None, "Could not resolve host")})
-    assert found["verdict"] == "nxdomain"
-
-
-def test_http_that_could_not_be_tried():
-    (found,) = _dns_report.rows({"a": result(row())}, {"a": {"msg": "member1: HTTP could not be tried: no image."}})
-    assert (found["ok"], found["verdict"]) == (False, "http")
-    assert "no image" in found["cause"]
-
-
-def test_http_that_was_not_tried():
-    for http in ({}, {"skipped": True}, {"results": [], "msg": "Check mode: no pod was started."}):
-        (found,) = _dns_report.rows({"a": result(row())}, {"a": http})
-        assert (found["ok"], found["http_status"], found["http"]) == (True, None, [])
-
-
-def test_hosts_that_failed_have_a_row_with_the_reason():
-    dns = {"a": result(row()), "down": {"msg": "down: the API server does not answer."}, "out": {}, "later": {}}
-    found = _dns_report.rows(dns, {}, ["out"])
-    assert [(one["cluster"], one["ok"], one["verdict"]) for one in found] == [
-        ("member1", True, "ok"),
-        ("down", False, "error"),
-        ("out", False, "error"),
-    ]
-    assert found[1]["cause"] == "down: the API server does not answer."
-    assert "an earlier task" in found[2]["cause"]
-
-
-def test_unserved_is_skipped_only_if_asked():
-    unserved = {"a": result(row(ok=False), served=False)}
-    assert _dns_report.rows(unserved)[0]["ok"] is False
-    (found,) = _dns_report.rows(unserved, skip_unserved=True)
-    assert (found["cluster"], found["ok"], found["verdict"]) == ("member1", None, "skipped")
+    assert with_http(row(ok=False), tried(None, "Could not resolve host"))["verdict"] == "nxdomain"
 
 
 def fleet():
     srv = row(pod="coredns-b", type="SRV", name=f"_http._tcp.{SERVE}", answers=[f"0 100 80 {SERVE}."], expected=None)
     wrong = row("member2", ok=False, rcode="NXDOMAIN", answers=[])
-    dns = {"a": result(row(), srv), "b": result(wrong, {**wrong, "pod": "coredns-b"}), "c": {"msg": "c: is down."}}
-    return _dns_report.rows(dns, {"a": tried()})
+    found = [_dns_report.complete(one) for one in (srv, wrong, {**wrong, "pod": "coredns-b"})]
+    return [with_http(row(), tried()), *found, _dns_report.single("c", "error", "c: is down.")]
 
 
 def test_table():
@@ -127,16 +89,34 @@ def test_table():
     assert lines[6:] == [
         "member2: coredns-a, coredns-b: NXDOMAIN: there is no ServiceImport.",
         "c: is down.",
-        "4 answers of 4 CoreDNS pods in 3 clusters: 3 not right, in member2, c.",
+        "4 answers of 4 CoreDNS pods in 2 of 3 clusters: 3 not right, in member2, c.",
     ]
     verdicts = {line.rindex("  ") for line in lines[1:6]}
     assert len(verdicts) == 1, "columns are not aligned"
 
 
-def test_summary_when_all_is_right():
+def test_a_long_table_shows_what_is_not_right():
+    found = [_dns_report.complete(row(pod=str(number))) for number in range(500)] + fleet()[-1:]
+    lines = _dns_report.table(found)
+    assert [line.split()[0] for line in lines[1:]] == ["c", "500", "c:", "500"]
+    assert lines[2] == "500 right answers left out here."
+
+
+def test_summary_is_all_right_only_where_all_was_asked():
     assert _dns_report.summary([row()]) == "1 answer of 1 CoreDNS pod in 1 cluster: all right."
-    skipped = _dns_report.rows({"a": result(row(), served=False)}, skip_unserved=True)
-    assert _dns_report.summary(skipped).endswith("all right; not verified: member1.")
+    skipped = _dns_report.single("member2", "skipped", "not served yet", ok=None)
+    assert _dns_report.summary([row(), skipped]) == "1 answer of 1 CoreDNS pod in 1 of 2 clusters: what was asked is right; not asked: member2."
+    silent = row(pod="coredns-b", ok=False, rcode="", answers=[])
+    assert _dns_report.summary([row(), silent]) == "1 of 2 answers of 1 of 2 CoreDNS pods in 1 cluster: 1 not right, in member1."
+    assert _dns_report.summary([]) == "Nothing was verified."
+
+
+def test_counts():
+    assert _dns_report.counts(fleet()) == {
+        "members": {"expected": 3, "asked": 2},
+        "pods": {"expected": 4, "asked": 4},
+        "questions": {"expected": 4, "asked": 4},
+    }
 
 
 def test_junit():
@@ -155,8 +135,8 @@ def test_junit():
 
 
 def test_junit_of_skipped_clusters_and_special_characters():
-    skipped = _dns_report.rows({"a": result(row(), served=False)}, skip_unserved=True)
-    root = ET.fromstring(_dns_report.junit([*skipped, row("<b>&", ok=False, cause='"quoted" <&>')]))
+    skipped = _dns_report.single("member1", "skipped", "not served yet", ok=None)
+    root = ET.fromstring(_dns_report.junit([skipped, row("<b>&", ok=False, cause='"quoted" <&>')]))
     assert root[0].get("skipped") == "1"
     assert root[0][0][0].tag == "skipped"
     assert root[1][0][0].get("message") == '"quoted" <&>'

@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytest.importorskip("kubernetes")
 
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import http_query
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
-from ansible_collections.clusterset.dns.plugins.modules import http_query_info
 
 PODS = "/api/v1/namespaces/default/pods"
-PARAMS = {
-    "urls": ["http://a/"],
-    "image": "curl",
-    "pull_policy": "IfNotPresent",
-    "namespace": "default",
-    "timeout": 5,
-    "wait_timeout": 0,
-    "body_bytes": 256,
-}
 
 
 class FakeCluster:
@@ -58,12 +51,12 @@ class FakeCluster:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(http_query_info, "_PAUSE", 0)
+    monkeypatch.setattr(http_query, "_PAUSE", 0)
 
 
 def test_asks_and_deletes_the_pod():
     cluster = FakeCluster({"phase": "Pending"}, {"phase": "Running"}, {"phase": "Succeeded"})
-    (row,) = http_query_info.query(cluster, PARAMS)
+    (row,) = http_query.query(cluster, ["http://a/"], "curl")
     assert (row["status"], row["body"], row["error"]) == (200, "hello", "")
     assert cluster.deleted == ["new"]
 
@@ -74,7 +67,7 @@ def test_deletes_what_a_killed_run_left():
         "spec": {"activeDeadlineSeconds": 100},
     }
     cluster = FakeCluster({"phase": "Succeeded"}, others=[old])
-    http_query_info.query(cluster, PARAMS)
+    http_query.query(cluster, ["http://a/"], "curl")
     assert cluster.deleted == ["left", "new"]
 
 
@@ -82,7 +75,7 @@ def test_a_pod_that_does_not_start_is_deleted_and_a_sentence():
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such host."}}
     cluster = FakeCluster({"phase": "Pending", "containerStatuses": [{"state": waiting}]})
     with pytest.raises(ApiError) as caught:
-        http_query_info.query(cluster, PARAMS)
+        http_query.query(cluster, ["http://a/"], "curl")
     assert str(caught.value) == (
         "member2: HTTP could not be tried: pod default/new with image curl: its container does not start:"
         " ImagePullBackOff: no such host."
@@ -93,14 +86,23 @@ def test_a_pod_that_does_not_start_is_deleted_and_a_sentence():
 def test_the_pod_is_deleted_when_the_api_server_goes_away():
     cluster = FakeCluster(ApiError("member2", "member2 does not answer."))
     with pytest.raises(ApiError):
-        http_query_info.query(cluster, PARAMS)
+        http_query.query(cluster, ["http://a/"], "curl")
     assert cluster.deleted == ["new"]
 
 
-def test_a_pod_that_never_starts_is_given_up(monkeypatch):
-    clock = iter(range(0, 10000, 50))
-    monkeypatch.setattr(http_query_info.time, "monotonic", lambda: next(clock))
-    cluster = FakeCluster(*[{"phase": "Pending"}] * 10)
+def test_a_pod_that_never_starts_is_given_up_by_the_deadline():
+    class NeverStarts(FakeCluster):
+        def get(self, path):
+            return {"status": {"phase": "Pending"}}
+
+    cluster = NeverStarts()
     with pytest.raises(ApiError, match="its phase is Pending after"):
-        http_query_info.query(cluster, PARAMS)
+        http_query.query(cluster, ["http://a/"], "curl", deadline=time.monotonic() + 0.05)
     assert cluster.deleted == ["new"]
+
+
+def test_no_pod_is_made_when_the_time_is_over():
+    cluster = FakeCluster()
+    with pytest.raises(ApiError, match="HTTP was not tried within the deadline"):
+        http_query.query(cluster, ["http://a/"], "curl", deadline=time.monotonic())
+    assert cluster.deleted == []
