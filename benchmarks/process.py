@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import subprocess
@@ -18,13 +19,16 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 class Run(t.NamedTuple):
     """``cpu_seconds``: of all its processes, which says more than ``seconds`` on a machine that does other things as well. ``rss_mb``: the
-    highest sum over the command's processes, pages that they share counted for each.
+    highest sum over the command's processes, pages that they share counted for each. ``largest_mb`` and ``descriptors``: the most that one
+    of its processes held.
     """
 
     seconds: float
     cpu_seconds: float
     rss_mb: int
     output: str
+    largest_mb: int = 0
+    descriptors: int = 0
 
 
 def run(*command: str | Path, cwd: Path, env: t.Mapping[str, str] | None = None) -> Run:
@@ -35,7 +39,7 @@ def run(*command: str | Path, cwd: Path, env: t.Mapping[str, str] | None = None)
         process = subprocess.Popen(
             [str(word) for word in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
-        peak = [0]
+        peak = Peak()
         sampler = threading.Thread(target=_sample, args=(process, peak), daemon=True)
         sampler.start()
         code = process.wait()
@@ -45,7 +49,9 @@ def run(*command: str | Path, cwd: Path, env: t.Mapping[str, str] | None = None)
         output = file.read()
     if code:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with exit code {code}:\n{output[-3000:]}")
-    return Run(round(seconds, 2), round(_cpu() - before, 2), round(peak[0] / 2**20), output)
+    return Run(
+        round(seconds, 2), round(_cpu() - before, 2), round(peak.together / 2**20), output, round(peak.largest / 2**20), peak.descriptors
+    )
 
 
 def _cpu() -> float:
@@ -54,10 +60,29 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _sample(process: subprocess.Popen[bytes], peak: list[int]) -> None:
+@dataclasses.dataclass
+class Peak:
+    """The most that was seen: bytes of all processes together and of the largest, descriptors of the one with most."""
+
+    together: int = 0
+    largest: int = 0
+    descriptors: int = 0
+
+
+def _sample(process: subprocess.Popen[bytes], peak: Peak) -> None:
     while process.poll() is None:
-        peak[0] = max(peak[0], sum(map(_rss, _tree(process.pid))))
+        tree = _tree(process.pid)
+        sizes = [*map(_rss, tree)]
+        peak.together, peak.largest = max(peak.together, sum(sizes)), max(peak.largest, *sizes)
+        peak.descriptors = max(peak.descriptors, *map(_descriptors, tree))
         time.sleep(0.05)
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0  # it has ended
 
 
 def _tree(pid: int) -> list[int]:

@@ -22,6 +22,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
 
 import corefile
+import fleet
 import lost_queries
 import serviceimports
 
@@ -29,6 +30,7 @@ BENCHES: dict[str, t.Callable[[], t.Iterable[dict[str, t.Any]]]] = {
     "corefile": lambda: [corefile.measure()],
     **serviceimports.BENCHES,
     **lost_queries.BENCHES,
+    **fleet.BENCHES,
 }
 
 

@@ -42,17 +42,24 @@ def main_of(module: AnsibleModule) -> t.NoReturn:
     deadline = started + params["deadline"]
     validator = ArgumentSpecValidator({**AUTH_ARG_SPEC, **CHANGE_ARG_SPEC, "name": {"required": True}})
     wants: dict[str, dict[str, t.Any]] = {}
+    # Bad options are the matter of their member alone.
+    refused: dict[str, str] = {}
     for position, member in enumerate(params["members"]):
         checked = validator.validate({key: value for key, value in member.items() if value is not None})
+        if not member.get("name"):
+            module.fail_json(msg=f"members[{position}]: {' '.join(checked.error_messages)}")
+        name = str(member["name"])
+        if name in wants:
+            module.fail_json(msg=f"members[{position}]: {name} is there twice. Keep one.")
+        wants[name] = checked.validated_parameters
         if checked.error_messages:
-            module.fail_json(msg=f"members[{position}] ({member.get('name')}): {' '.join(checked.error_messages)}")
-        if checked.validated_parameters["name"] in wants:
-            module.fail_json(msg=f"members[{position}]: {member['name']} is there twice. Keep one.")
-        wants[checked.validated_parameters["name"]] = checked.validated_parameters
+            refused[name] = f"{name}: {' '.join(checked.error_messages)}"
     clusters: dict[str, Cluster] = {}
 
     def job(name: str) -> t.Callable[[], dict[str, t.Any]]:
         def look() -> dict[str, t.Any]:
+            if name in refused:
+                raise ApiError(name, refused[name], reason="Config")
             cluster = clusters[name] = Cluster(name, wants[name], timeout=params["timeout"], deadline=deadline)
             try:
                 facts, todo = assess(cluster, want_of(wants[name]), check_mode=module.check_mode)
