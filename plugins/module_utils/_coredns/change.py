@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import pods, trial
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import Step, StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import Lease, LostError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import HeldError, Lease, LostError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
 __all__ = ["ChangeError", "lease_of", "run", "stopped_by_signals"]
@@ -148,6 +148,20 @@ def _answering(world: World) -> str:
 
 
 def leave_nothing(world: World) -> None:
-    """Remove what proofs have left, whoever began them."""
-    if world.facts.coredns:
+    """Remove what runs that were killed have left of proofs, and their Lease. What a run that is at work has is left to it."""
+    lease = lease_of(world)
+    if not world.facts.proofs_left and not lease.there:
+        return
+    try:
+        with lease:
+            clean(world)
+    except HeldError:
+        return
+    except ApiError as error:
+        world.notes.append(f"What a run that was killed has left could not be removed: {words_of(error)}")
+
+
+def clean(world: World) -> None:
+    """Remove what proofs have left, while the Lease is held."""
+    if world.facts.coredns and world.facts.proofs_left:
         trial.clean(world.cluster, world.facts.coredns)

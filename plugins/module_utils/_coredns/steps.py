@@ -31,7 +31,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import Change
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
 __all__ = [
@@ -156,9 +156,14 @@ class _Objects(Step):
         return self._applier
 
     def undo(self, world: World) -> list[str]:
+        not_back = []
         for row in reversed(self._applier.rows if self._applier else []):
-            self._applier.put_back(row)  # type: ignore[union-attr]
-        return []
+            try:
+                self._applier.put_back(row)  # type: ignore[union-attr]
+            except ApiError as error:
+                gone = "is still there" if row.found is None else "is not what it was"
+                not_back.append(f"{row.result['object']} {gone}: {str(error).removeprefix(f'{world.cluster.name}: ')}")
+        return not_back
 
     @property
     def rights(self) -> list[Right]:
@@ -241,14 +246,14 @@ class ServeZone(_Objects):
         world.addresses = tuple(addresses(service))
 
     def undo(self, world: World) -> list[str]:
-        super().undo(world)
+        not_back = super().undo(world)
         had = bool(world.facts.zone_server) and any(row.changed for row in (self._applier.rows if self._applier else []))
         if had:
             try:
                 self._answering(world)
             except StepError as error:
-                return [f"Our own CoreDNS has its former image and Corefile again, but {error}"]
-        return []
+                not_back.append(f"Our own CoreDNS has its former image and Corefile again, but {error}")
+        return not_back
 
     def preview(self, world: World) -> None:
         applier = self._new(world, dry_run=True)
