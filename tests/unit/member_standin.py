@@ -26,6 +26,7 @@ import threading
 import time
 import types
 import typing as t
+import zlib
 
 import dns.message
 import yaml
@@ -702,7 +703,8 @@ class MemberStandIn(ApiStandIn):
             if kind:
                 item = {"apiVersion": at.root.removeprefix("/api/").removeprefix("/apis/"), "kind": kind[0], **item}
             if at.plural == "services" and item["spec"].get("clusterIP", "") == "" and item["spec"].get("type") != "ExternalName":
-                item["spec"] |= {"clusterIP": (ip := f"10.96.1.{self._uids}"), "clusterIPs": [ip]}
+                # the same one for a Service that is made again, so that what depends on it can be compared
+                item["spec"] |= {"clusterIP": (ip := f"10.96.1.{zlib.crc32(path.encode()) % 250 + 1}"), "clusterIPs": [ip]}
             super().put(path, item)
 
     def _all(self, *plurals: str) -> list[tuple[str, Object]]:

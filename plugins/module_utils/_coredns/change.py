@@ -87,14 +87,23 @@ def run(steps: t.Sequence[Step], world: World, lease: Lease) -> None:
 
 
 def _undo(begun: t.Sequence[Step], world: World) -> list[str]:
-    """Undo steps in reverse order. :returns: what is not back, a sentence each."""
+    """Undo steps in reverse order. :returns: what is not back, a sentence each.
+
+    Each is undone on its own, but what others rest on stays while those are not back: an older image does not start with a Corefile
+    that it does not know, and no Corefile serves the zone without the rights.
+    """
     not_back: list[str] = []
+    stuck = ""
     with _no_more_signals():
         for step in reversed(begun):
+            if stuck and step.bears:
+                not_back.append(f"{step.name} ({step.what}) was not undone, because {stuck} could not be.")
+                continue
             try:
                 not_back += step.undo(world)
             except Exception as error:
                 not_back.append(f"{step.name} could not be undone: {words_of(error)}")
+                stuck = stuck or (step.name if step.rests else "")
     return not_back
 
 

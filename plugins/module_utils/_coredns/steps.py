@@ -32,6 +32,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.apply import Applier
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.change import Change
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import describe
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
 __all__ = [
@@ -111,10 +112,20 @@ class World:
 
 @dataclasses.dataclass
 class Step:
-    """One step. ``touches_dns``: what clients ask changes by it. ``rights`` are those that its caller needs, beside reading."""
+    """One step. ``touches_dns``: what clients ask changes by it. ``rights`` are those that its caller needs, beside reading.
+
+    ``bears``: later steps rest on what it did, so that it is not undone where one of those that ``rests`` could not be.
+    """
 
     name: t.ClassVar[str] = ""
     touches_dns: t.ClassVar[bool] = True
+    bears: t.ClassVar[bool] = True
+    rests: t.ClassVar[bool] = True
+
+    @property
+    def what(self) -> str:
+        """What it changes, as messages call it."""
+        return ""
 
     @property
     def rights(self) -> list[Right]:
@@ -124,7 +135,7 @@ class Step:
         """Do it. :raises StepError, ApiError: it failed; half of it may be done."""
 
     def undo(self, world: World) -> list[str]:
-        """Undo what of it was done. :returns: what is not back, a sentence each."""
+        """Undo what of it was done. :returns: what else is not as it was, a sentence each. :raises StepError, ApiError: it is not undone."""
         return []
 
     def preview(self, world: World) -> None:
@@ -151,6 +162,10 @@ class _Objects(Step):
     objects: list[Object]
     _applier: Applier | None = None
 
+    @property
+    def what(self) -> str:
+        return ", ".join(map(describe, self.objects))
+
     def _new(self, world: World, *, dry_run: bool = False) -> Applier:
         self._applier = Applier(world.cluster, fleet=world.want.fleet, adopt=world.want.adopt, dry_run=dry_run)
         return self._applier
@@ -163,7 +178,9 @@ class _Objects(Step):
             except ApiError as error:
                 gone = "is still there" if row.found is None else "is not what it was"
                 not_back.append(f"{row.result['object']} {gone}: {str(error).removeprefix(f'{world.cluster.name}: ')}")
-        return not_back
+        if not_back:
+            raise StepError(" ".join(not_back))
+        return []
 
     @property
     def rights(self) -> list[Right]:
@@ -246,14 +263,14 @@ class ServeZone(_Objects):
         world.addresses = tuple(addresses(service))
 
     def undo(self, world: World) -> list[str]:
-        not_back = super().undo(world)
+        super().undo(world)
         had = bool(world.facts.zone_server) and any(row.changed for row in (self._applier.rows if self._applier else []))
         if had:
             try:
                 self._answering(world)
             except StepError as error:
-                not_back.append(f"Our own CoreDNS has its former image and Corefile again, but {error}")
-        return not_back
+                return [f"Our own CoreDNS has its former image and Corefile again, but {error}"]
+        return []
 
     def preview(self, world: World) -> None:
         applier = self._new(world, dry_run=True)
@@ -366,9 +383,16 @@ class EditCorefile(Step):
         return self.title
 
     @property
+    def rests(self) -> bool:  # type: ignore[override]
+        # NodeLocal DNSCache's asks CoreDNS, which needs nothing of it
+        return not self.substitutes
+
+    @property
     def label(self) -> str:
         namespace, name, key = self.config_map
         return f"ConfigMap {namespace}/{name}, key {key}"
+
+    what = label
 
     @property
     def rights(self) -> list[Right]:
@@ -400,9 +424,12 @@ class EditCorefile(Step):
         if self._change is None:
             return []
         label = f"{self._change.label} of {world.cluster.name}"
-        why = self._change.undo(world.cluster)
+        try:
+            why = self._change.undo(world.cluster)
+        except ApiError as error:
+            why = f"{label} is not what it was: {str(error).removeprefix(f'{world.cluster.name}: ')}"
         if why:
-            return [why]
+            raise StepError(why)
         if self.before is not None and self._change.verb:
             parsed = parse(self.before, imports=self.imports, env=self.env)
             reloads = any("reload" in block["plugins"] for block in plugins_used(parsed))
@@ -513,6 +540,8 @@ class Prove(Step):
     architectures: tuple[str, ...]
     name: t.ClassVar[str] = "Prove the change beside CoreDNS"
     touches_dns: t.ClassVar[bool] = False
+    bears: t.ClassVar[bool] = False
+    rests: t.ClassVar[bool] = False
 
     @property
     def rights(self) -> list[Right]:
@@ -558,6 +587,10 @@ class RunImage(Step):
         return self.title
 
     @property
+    def what(self) -> str:
+        return self.workload.label
+
+    @property
     def rights(self) -> list[Right]:
         return exchanging(self.workload.namespace)
 
@@ -567,7 +600,11 @@ class RunImage(Step):
         _exchanged(world, self.workload, self.target)
 
     def undo(self, world: World) -> list[str]:
-        _exchanged(world, self.workload, self._former())
+        try:
+            _exchanged(world, self.workload, self._former())
+        except (ApiError, StepError) as error:
+            words = str(error).removeprefix(f"{world.cluster.name}: ")
+            raise StepError(f"{self.workload.label} does not have only pods of {self.workload.image} again: {words}") from error
         return []
 
     def preview(self, world: World) -> None:
@@ -627,6 +664,10 @@ class Delegate(Step):
         return "Have the platform forward the zone" if self.present else "Have the platform forward the zone no longer"
 
     @property
+    def what(self) -> str:
+        return self.object[2]
+
+    @property
     def rights(self) -> list[Right]:
         collection = self.object[0].split("/")
         group = collection[2] if collection[1] == "apis" else ""
@@ -651,8 +692,15 @@ class Delegate(Step):
         self._send(world, dry_run=True)
 
     def undo(self, world: World) -> list[str]:
-        why = self._change.undo(world.cluster) if self._change else ""
-        return [why] if why else []
+        if self._change is None:
+            return []
+        try:
+            why = self._change.undo(world.cluster)
+        except ApiError as error:
+            why = f"{self._change.label} is not what it was: {str(error).removeprefix(f'{world.cluster.name}: ')}"
+        if why:
+            raise StepError(why)
+        return []
 
     def _send(self, world: World, *, dry_run: bool) -> None:
         collection, name, label = self.object

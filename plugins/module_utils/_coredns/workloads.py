@@ -181,8 +181,18 @@ def _argument(words: t.Sequence[str], name: str) -> str | None:
 
 
 def _source(template: Object, runs: Object, arguments: t.Sequence[str]) -> Source | None:
-    """The ConfigMap that is mounted where ``-conf`` points: a volume of its own, or one of the sources of a projected volume."""
-    path = posixpath.join(runs.get("workingDir") or "/", _argument(arguments, "conf") or "Corefile")
+    """The ConfigMap that is mounted where ``-conf`` points: a volume of its own, or one of the sources of a projected volume.
+
+    k8s.io/dns (NodeLocal DNSCache) writes what ``-conf`` points to by itself, of what it finds at ``-basecorefile``.
+    """
+    paths = [posixpath.join(runs.get("workingDir") or "/", _argument(arguments, "conf") or "Corefile")]
+    if any(_argument(arguments, flag) for flag in ("localip", "basecorefile")):
+        paths.append(_argument(arguments, "basecorefile") or "/etc/coredns/Corefile.base")
+    return next(filter(None, (_mounted(template, runs, path) for path in paths)), None)
+
+
+def _mounted(template: Object, runs: Object, path: str) -> Source | None:
+    """The ConfigMap that a file is of."""
     volumes = {one["name"]: one for one in template.get("volumes") or []}
     # the mount that lies deepest is the one that a path is seen through
     for mount in sorted(runs.get("volumeMounts") or [], key=lambda one: -len(one["mountPath"])):
