@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, rollout, trial
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, proof, rollout, trial
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.exchange import Exchange, ExchangeError, Pace
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import ORIGINAL_IMAGE, container
@@ -565,8 +565,12 @@ class Prove(Step):
         world.proven = text
 
     def undo(self, world: World) -> list[str]:
-        for workload, _image in self.images:
-            trial.clean(world.cluster, workload)
+        try:
+            for workload, _image in self.images:
+                trial.clean(world.cluster, workload)
+        except ApiError as error:
+            words = str(error).removeprefix(f"{world.cluster.name}: ")
+            raise StepError(f"pods and ConfigMaps with the label {proof.LABEL} may be left: {words}") from error
         return []
 
     def preview(self, world: World) -> None:
@@ -604,7 +608,8 @@ class RunImage(Step):
             _exchanged(world, self.workload, self._former())
         except (ApiError, StepError) as error:
             words = str(error).removeprefix(f"{world.cluster.name}: ")
-            raise StepError(f"{self.workload.label} does not have only pods of {self.workload.image} again: {words}") from error
+            left = f"its own pods with {self.workload.image} may not be all that there is, and others may be left with the label {rollout.DRAINED}"
+            raise StepError(f"{self.workload.label}: {left}: {words}") from error
         return []
 
     def preview(self, world: World) -> None:
