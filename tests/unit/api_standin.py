@@ -8,7 +8,6 @@ continue tokens, merge patches, field managers of ``spec.ips``, dry runs, deleti
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import threading
@@ -186,15 +185,20 @@ def _over_all_namespaces(path: str) -> str:
 
 def merged(old: dict[str, t.Any], patch: dict[str, t.Any]) -> dict[str, t.Any]:
     """RFC 7396."""
-    new = copy.deepcopy(old)
+    new = {key: copied(value) for key, value in old.items() if key not in patch}
     for key, value in patch.items():
-        if value is None:
-            new.pop(key, None)
-        elif isinstance(value, dict):
-            new[key] = merged(new.get(key) or {}, value)
-        else:
-            new[key] = value
+        if isinstance(value, dict):
+            new[key] = merged(old.get(key) or {}, value)
+        elif value is not None:
+            new[key] = copied(value)
     return new
+
+
+def copied(value: t.Any) -> t.Any:
+    """A deep copy of what JSON can say, many times quicker than ``copy.deepcopy``."""
+    if isinstance(value, dict):
+        return {key: copied(one) for key, one in value.items()}
+    return [copied(one) for one in value] if isinstance(value, list) else value
 
 
 def selected(labels: dict[str, str], selector: str) -> bool:

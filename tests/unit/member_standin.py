@@ -15,7 +15,6 @@ Controllers and pods work at once and in the order of Kubernetes' own; delays ar
 from __future__ import annotations
 
 import base64
-import copy
 import dataclasses
 import difflib
 import functools
@@ -27,11 +26,12 @@ import threading
 import time
 import types
 import typing as t
+import zlib
 
 import dns.message
 import yaml
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
-from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, merged, selected, status
+from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, copied, merged, selected, status
 from ansible_collections.clusterset.dns.tests.unit.coredns_standin import Abilities, CoreDns
 
 if t.TYPE_CHECKING:
@@ -320,7 +320,7 @@ class MemberStandIn(ApiStandIn):
 
     def node_down(self, name: str, down: bool = True) -> None:
         """A node whose kubelet does not answer: its pods are not ready, and nobody reaches them through the API server."""
-        node = copy.deepcopy(self.objects[f"/api/v1/nodes/{name}"])
+        node = copied(self.objects[f"/api/v1/nodes/{name}"])
         node["status"]["conditions"] = [
             {"type": "Ready", "status": "Unknown" if down else "True", "reason": "NodeStatusUnknown" if down else ""}
         ]
@@ -405,7 +405,7 @@ class MemberStandIn(ApiStandIn):
 
     def aks(self) -> None:
         """AKS: the same, by a relative path and told by a label of its nodes."""
-        node = copy.deepcopy(self.objects["/api/v1/nodes/node1"])
+        node = copied(self.objects["/api/v1/nodes/node1"])
         node["metadata"]["labels"]["kubernetes.azure.com/cluster"] = "mc_group"
         self.put("/api/v1/nodes/node1", node)
         self._importing("custom")
@@ -459,7 +459,7 @@ class MemberStandIn(ApiStandIn):
         )
         self.put(f"{CORE}/configmaps/coredns", {"data": {"Corefile": corefile}})
         del self.objects[f"{CORE}/configmaps/kubeadm-config"]
-        item = copy.deepcopy(self.objects[f"{APPS}/deployments/coredns"])
+        item = copied(self.objects[f"{APPS}/deployments/coredns"])
         spec = item["spec"]["template"]["spec"]
         spec["volumes"].append({"name": "custom", "configMap": {"name": "coredns-custom", "optional": True}})
         spec["containers"][0]["volumeMounts"].append({"name": "custom", "mountPath": "/etc/coredns/custom", "readOnly": True})
@@ -688,7 +688,7 @@ class MemberStandIn(ApiStandIn):
         with self._lock:
             old = self.objects.get(path)
             at = address(path)
-            item = _defaulted(at.plural, copy.deepcopy(item))
+            item = _defaulted(at.plural, copied(item))
             metadata = item.setdefault("metadata", {})
             if old is None:
                 self._uids += 1
@@ -703,7 +703,8 @@ class MemberStandIn(ApiStandIn):
             if kind:
                 item = {"apiVersion": at.root.removeprefix("/api/").removeprefix("/apis/"), "kind": kind[0], **item}
             if at.plural == "services" and item["spec"].get("clusterIP", "") == "" and item["spec"].get("type") != "ExternalName":
-                item["spec"] |= {"clusterIP": (ip := f"10.96.1.{self._uids}"), "clusterIPs": [ip]}
+                # the same one for a Service that is made again, so that what depends on it can be compared
+                item["spec"] |= {"clusterIP": (ip := f"10.96.1.{zlib.crc32(path.encode()) % 250 + 1}"), "clusterIPs": [ip]}
             super().put(path, item)
 
     def _all(self, *plurals: str) -> list[tuple[str, Object]]:
@@ -739,7 +740,7 @@ class MemberStandIn(ApiStandIn):
         self._runs = {uid: run for uid, run in self._runs.items() if uid in uids}
 
     def _establish(self, path: str) -> None:
-        crd = self.objects[path]
+        crd = copied(self.objects[path])
         if not crd.get("status", {}).get("conditions"):
             self._set(path, {**crd, "status": {"conditions": [{"type": "Established", "status": "True"}]}})
 
@@ -763,7 +764,7 @@ class MemberStandIn(ApiStandIn):
             one = {**one, "metadata": {**one["metadata"], "annotations": annotations}}
             self._set(where, {**one, "spec": {**one["spec"], "minReadySeconds": spec.get("minReadySeconds", 0)}})
             self._scale(item, where, [there for there, _other in sets if there != where])
-        item = self.objects[path]
+        item = copied(self.objects[path])
         owned = [one for _where, one in self._all("replicasets") if _controller(one) == uid]
         updated = self.objects[new[0]] if new else None
         if updated:
@@ -907,7 +908,7 @@ class MemberStandIn(ApiStandIn):
         return mine
 
     def _new_pod(self, path: str, item: Object, kind: str, prefix: str, labels: dict[str, str] | None = None, node: str = "") -> str:
-        template = copy.deepcopy(item["spec"]["template"])
+        template = copied(item["spec"]["template"])
         metadata = template.get("metadata") or {}
         namespace = item["metadata"]["namespace"]
         where = f"/api/v1/namespaces/{namespace}/pods/{prefix}-{self._suffix()}"
@@ -1598,7 +1599,7 @@ def _strategic(old: t.Any, patch: t.Any, field: str = "") -> t.Any:
     if isinstance(patch, dict):
         if patch.get("$patch") == "replace":
             return {key: value for key, value in patch.items() if key != "$patch"}
-        new = copy.deepcopy(old) if isinstance(old, dict) else {}
+        new = copied(old) if isinstance(old, dict) else {}
         if "$retainKeys" in patch:
             new = {key: value for key, value in new.items() if key in patch["$retainKeys"]}
         for key, value in patch.items():
@@ -1611,9 +1612,9 @@ def _strategic(old: t.Any, patch: t.Any, field: str = "") -> t.Any:
         return new
     key = _MERGE_KEYS.get(field)
     if not isinstance(patch, list) or key is None:
-        return copy.deepcopy(patch)
+        return copied(patch)
     items = [one for one in patch if one != {"$patch": "replace"}]
-    new = [] if len(items) < len(patch) else copy.deepcopy(old or [])
+    new = [] if len(items) < len(patch) else copied(old or [])
     for one in items:
         at = next((number for number, other in enumerate(new) if other.get(key) == one[key]), None)
         if one.get("$patch") == "delete":

@@ -20,7 +20,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns import pod
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.sharing import lease_name
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import Step, StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import Lease, LostError
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import HeldError, Lease, LostError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
 __all__ = ["ChangeError", "lease_of", "run", "stopped_by_signals"]
@@ -97,14 +97,23 @@ def _lost(error: LostError, begun: t.Sequence[Step]) -> ChangeError:
 
 
 def _undo(begun: t.Sequence[Step], world: World) -> list[str]:
-    """Undo steps in reverse order. :returns: what is not back, a sentence each."""
+    """Undo steps in reverse order. :returns: what is not back, a sentence each.
+
+    Each is undone on its own, but what others rest on stays while those are not back: an older image does not start with a Corefile
+    that it does not know, and no Corefile serves the zone without the rights.
+    """
     not_back: list[str] = []
+    stuck = ""
     with _no_more_signals():
         for step in reversed(begun):
+            if stuck and step.bears:
+                not_back.append(f"{step.name} ({step.what}) was not undone, because {stuck} could not be.")
+                continue
             try:
                 not_back += step.undo(world)
             except Exception as error:
                 not_back.append(f"{step.name} could not be undone: {words_of(error)}")
+                stuck = stuck or (step.name if step.rests else "")
     return not_back
 
 
@@ -158,6 +167,20 @@ def _answering(world: World) -> str:
 
 
 def leave_nothing(world: World) -> None:
-    """Remove what proofs have left, whoever began them."""
-    if world.facts.coredns:
+    """Remove what runs that were killed have left of proofs, and their Lease. What a run that is at work has is left to it."""
+    lease = lease_of(world)
+    if not world.facts.proofs_left and not lease.there:
+        return
+    try:
+        with lease:
+            clean(world)
+    except HeldError:
+        return
+    except ApiError as error:
+        world.notes.append(f"What a run that was killed has left could not be removed: {words_of(error)}")
+
+
+def clean(world: World) -> None:
+    """Remove what proofs have left, while the Lease is held."""
+    if world.facts.coredns and world.facts.proofs_left:
         trial.clean(world.cluster, world.facts.coredns)

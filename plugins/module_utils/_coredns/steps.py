@@ -14,7 +14,15 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns import delegation, delegation_helm, pods, rollout, sharing, trial
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns import (
+    delegation,
+    delegation_helm,
+    pods,
+    proof,
+    rollout,
+    sharing,
+    trial,
+)
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.exchange import Exchange, ExchangeError, Pace
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import ORIGINAL_IMAGE, container
@@ -115,10 +123,20 @@ class World:
 
 @dataclasses.dataclass
 class Step:
-    """One step. ``touches_dns``: what clients ask changes by it. ``rights`` are those that its caller needs, beside reading."""
+    """One step. ``touches_dns``: what clients ask changes by it. ``rights`` are those that its caller needs, beside reading.
+
+    ``bears``: later steps rest on what it did, so that it is not undone where one of those that ``rests`` could not be.
+    """
 
     name: t.ClassVar[str] = ""
     touches_dns: t.ClassVar[bool] = True
+    bears: t.ClassVar[bool] = True
+    rests: t.ClassVar[bool] = True
+
+    @property
+    def what(self) -> str:
+        """What it changes, as messages call it."""
+        return ""
 
     @property
     def rights(self) -> list[Right]:
@@ -128,7 +146,7 @@ class Step:
         """Do it. :raises StepError, ApiError: it failed; half of it may be done."""
 
     def undo(self, world: World) -> list[str]:
-        """Undo what of it was done. :returns: what is not back, a sentence each."""
+        """Undo what of it was done. :returns: what else is not as it was, a sentence each. :raises StepError, ApiError: it is not undone."""
         return []
 
     def preview(self, world: World) -> None:
@@ -155,6 +173,10 @@ class _Objects(Step):
     objects: list[Object]
     _applier: Applier | None = None
 
+    @property
+    def what(self) -> str:
+        return ", ".join(map(describe, self.objects))
+
     def _new(self, world: World, *, dry_run: bool = False) -> Applier:
         self._applier = Applier(world.cluster, fleet=world.want.fleet, adopt=world.want.adopt, dry_run=dry_run)
         return self._applier
@@ -170,7 +192,8 @@ class _Objects(Step):
                 t.cast("Applier", self._applier).put_back(row)
             except ApiError as error:
                 # the others are put back all the same
-                not_back.append(f"{describe(row.wanted)} is not as it was: {error}")
+                gone = "is still there" if row.found is None else "is not what it was"
+                not_back.append(f"{describe(row.wanted)} {gone}: {str(error).removeprefix(f'{world.cluster.name}: ')}")
         return not_back
 
     @property
@@ -384,9 +407,16 @@ class EditCorefile(Step):
         return self.title
 
     @property
+    def rests(self) -> bool:  # type: ignore[override]
+        # NodeLocal DNSCache's asks CoreDNS, which needs nothing of it
+        return not self.substitutes
+
+    @property
     def label(self) -> str:
         namespace, name, key = self.config_map
         return f"ConfigMap {namespace}/{name}, key {key}"
+
+    what = label
 
     @property
     def rights(self) -> list[Right]:
@@ -419,9 +449,12 @@ class EditCorefile(Step):
         if self._change is None:
             return []
         label = f"{self._change.label} of {world.cluster.name}"
-        why = self._change.undo(world.cluster)
+        try:
+            why = self._change.undo(world.cluster)
+        except ApiError as error:
+            why = f"{label} is not what it was: {str(error).removeprefix(f'{world.cluster.name}: ')}"
         if why:
-            return [why]
+            raise StepError(why)
         if self.before is not None and self._change.verb:
             parsed = parse(self.before, imports=self.imports, env=self.env)
             reloads = any("reload" in block["plugins"] for block in plugins_used(parsed))
@@ -535,6 +568,8 @@ class Prove(Step):
     architectures: tuple[str, ...]
     name: t.ClassVar[str] = "Prove the change beside CoreDNS"
     touches_dns: t.ClassVar[bool] = False
+    bears: t.ClassVar[bool] = False
+    rests: t.ClassVar[bool] = False
 
     @property
     def rights(self) -> list[Right]:
@@ -558,8 +593,12 @@ class Prove(Step):
         world.proven = text
 
     def undo(self, world: World) -> list[str]:
-        for workload, _image in self.images:
-            trial.clean(world.cluster, workload)
+        try:
+            for workload, _image in self.images:
+                trial.clean(world.cluster, workload)
+        except ApiError as error:
+            words = str(error).removeprefix(f"{world.cluster.name}: ")
+            raise StepError(f"pods and ConfigMaps with the label {proof.LABEL} may be left: {words}") from error
         return []
 
     def preview(self, world: World) -> None:
@@ -580,6 +619,10 @@ class RunImage(Step):
         return self.title
 
     @property
+    def what(self) -> str:
+        return self.workload.label
+
+    @property
     def rights(self) -> list[Right]:
         return exchanging(self.workload.namespace)
 
@@ -589,7 +632,12 @@ class RunImage(Step):
         _exchanged(world, self.workload, self.target)
 
     def undo(self, world: World) -> list[str]:
-        _exchanged(world, self.workload, self._former())
+        try:
+            _exchanged(world, self.workload, self._former())
+        except (ApiError, StepError) as error:
+            words = str(error).removeprefix(f"{world.cluster.name}: ")
+            left = f"its own pods with {self.workload.image} may not be all that there is, and others may be left with the label {rollout.DRAINED}"
+            raise StepError(f"{self.workload.label}: {left}: {words}") from error
         return []
 
     def preview(self, world: World) -> None:
@@ -648,6 +696,10 @@ class Delegate(Step):
         return "Have the platform forward the zone" if self.present else "Have the platform forward the zone no longer"
 
     @property
+    def what(self) -> str:
+        return self.object[2]
+
+    @property
     def rights(self) -> list[Right]:
         collection = self.object[0].split("/")
         group = collection[2] if collection[1] == "apis" else ""
@@ -672,8 +724,15 @@ class Delegate(Step):
         self._send(world, dry_run=True)
 
     def undo(self, world: World) -> list[str]:
-        why = self._change.undo(world.cluster) if self._change else ""
-        return [why] if why else []
+        if self._change is None:
+            return []
+        try:
+            why = self._change.undo(world.cluster)
+        except ApiError as error:
+            why = f"{self._change.label} is not what it was: {str(error).removeprefix(f'{world.cluster.name}: ')}"
+        if why:
+            raise StepError(why)
+        return []
 
     def _send(self, world: World, *, dry_run: bool) -> None:
         collection, name, label = self.object

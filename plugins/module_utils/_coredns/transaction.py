@@ -90,10 +90,11 @@ def _run(module: AnsibleModule, cluster: Cluster, want: Want) -> dict[str, t.Any
                     step.preview(world)
                 world.notes = []
             change.run(todo.steps, world, lease)
+            change.clean(world)
     elif module.check_mode:
         for step in todo.steps:
             step.preview(world)
-    if not want.present and facts.proofs_left and not module.check_mode:
+    if not module.check_mode and not todo.steps:
         change.leave_nothing(world)
     result = {key: value for key, value in result_of(facts, todo).items() if key not in ("name", "settled", "problems", "needs")}
     result |= {"changed": bool(todo.steps), "notes": [*dict.fromkeys([*todo.notes, *world.notes])]}

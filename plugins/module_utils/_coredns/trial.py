@@ -142,7 +142,7 @@ class _Trial:
             self._read(name)
             said: list[dict[str, t.Any]] = []
             for question in questions:
-                port = port_of(self.corefile, question.name)
+                port = port_of(self.corefile, question.name, self.workload.dns_port)
                 pod = {"pod": name, "node": "", "error": ""}
                 said += query.ask_pods(self.cluster, self.workload.namespace, [pod], [question], port=port, timeout=3)
             wrong = [(one.question, answer) for one, answer in zip(wanted, said, strict=False) if not expect.agrees(one, answer)]
@@ -162,7 +162,7 @@ class _Trial:
     def live_rcode(self, question: expect.Question) -> str:
         """What CoreDNS's own pods answer; NXDOMAIN where none is there to ask."""
         live = [{"pod": pod["metadata"]["name"], "node": "", "error": ""} for pod in rollout.serving(pods.of(self.cluster, self.workload))[:1]]
-        port = port_of(self.corefile, question.name)
+        port = port_of(self.corefile, question.name, self.workload.dns_port)
         answers = query.ask_pods(self.cluster, self.workload.namespace, live, [question], port=port)
         return answers[0]["rcode"] or "NXDOMAIN" if answers else "NXDOMAIN"
 

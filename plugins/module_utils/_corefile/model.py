@@ -43,17 +43,20 @@ def zones_served(corefile: Corefile) -> list[dict[str, t.Any]]:
     ]
 
 
-def port_of(corefile: Corefile, name: str) -> int:
-    """The port of the server block that a DNS question for ``name`` is answered by, the first of those that would do; 53
-    where none would.
+def port_of(corefile: Corefile, name: str, default: int = 53) -> int:
+    """The port of the server block that a DNS question for ``name`` is answered by, the first of those that would do.
+
+    :arg default: that of blocks that name none (CoreDNS's ``-dns.port``).
     """
     name = f".{name.rstrip('.').lower()}"
     fitting = [
-        (len(one["zone"]), one["port"])
-        for one in zones_served(corefile)
-        if one["scheme"] == "dns" and (one["zone"] == "." or name.endswith(f".{one['zone'].lower()}"))
+        (len(bare), key.written_port)
+        for block in corefile.blocks
+        for key in block.keys
+        for zone in key.zones
+        if key.scheme == "dns" and ((bare := zone.removesuffix(".") or ".") == "." or name.endswith(f".{bare.lower()}"))
     ]
-    return max(fitting, key=lambda pair: pair[0])[1] or 53 if fitting else 53
+    return int(max(fitting, key=lambda pair: pair[0])[1] or default) if fitting else default
 
 
 def metrics_port(corefile: Corefile) -> int | None:

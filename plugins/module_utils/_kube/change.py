@@ -44,7 +44,8 @@ def certain(send: t.Callable[[], t.Any], arrived: t.Callable[[], bool]) -> None:
             try:
                 there = arrived()
             except ApiError as blind:
-                if blind.status is not None or not waiter.pause():
+                # a server that fails over has no answer, or a 5xx
+                if (blind.status is not None and blind.status < http.client.INTERNAL_SERVER_ERROR) or not waiter.pause():
                     raise error from blind
                 continue
             if there:

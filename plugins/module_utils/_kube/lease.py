@@ -28,6 +28,8 @@ __all__ = ["RIGHTS", "HeldError", "Lease", "LostError", "is_held"]
 # Seconds without a renewal after which a holder is taken for dead, and how often he renews.
 _DURATION = 15
 _RENEW = 4.0
+# For how long its removal is tried, in seconds.
+_RELEASE = 5.0
 # The process that holds it, in a form by which this machine can tell whether it still runs.
 _PROCESS = "clusterset.dns/process"
 _GROUP = "coordination.k8s.io"
@@ -129,13 +131,25 @@ class Lease:
             self._thread.join(self._cluster.timeout)
         if kind is not None and not issubclass(kind, (Exception, KeyboardInterrupt, SystemExit)):
             return
+        waiter = Waiter(_RELEASE, 1.0)
+        while True:
+            try:
+                found = self._cluster.get(self._path, missing_ok=True)
+                if found and self._is_mine(found):
+                    self._cluster.delete(self._path)
+                return
+            except ApiError:
+                # it ends by itself: nobody renews it any more
+                if not waiter.pause():
+                    return
+
+    @property
+    def there(self) -> bool:
+        """Whether it is there: a run holds it, or was killed while it did. False where it may not be seen."""
         try:
-            found = self._cluster.get(self._path, missing_ok=True)
-            if found and self._is_mine(found):
-                self._cluster.delete(self._path)
+            return self._cluster.get(self._path, missing_ok=True) is not None
         except ApiError:
-            # it ends by itself: nobody renews it any more
-            return
+            return False
 
     def require(self) -> None:
         """See that it is still held. :raises LostError: it is not."""

@@ -60,9 +60,12 @@ def invalid(item: t.Any) -> str | None:
 def satisfied(wanted: t.Any, found: t.Any) -> bool:
     """Whether ``found`` has everything that ``wanted`` says.
 
-    Mappings may have more keys than wanted (defaults, status); a wanted None means that the key is absent. Lists have the
-    same length, each item satisfying its twin: a server adds defaults to items, never items.
+    Mappings may have more keys than wanted (defaults, status); a wanted None means that the key is absent, and so is a mapping
+    of nothing else, which a server does not keep empty. Lists have the same length, each item satisfying its twin: a server
+    adds defaults to items, never items.
     """
+    if isinstance(wanted, dict) and wanted and found is None:
+        return all(satisfied(value, None) for value in wanted.values())
     if isinstance(wanted, dict):
         # an API server leaves a mapping out that has nothing in it
         inside = {} if found is None and wanted else found
