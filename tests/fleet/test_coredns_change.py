@@ -72,7 +72,8 @@ def quick(fleet: Fleet, member2: Member, site: None) -> t.Iterator[None]:
 @pytest.fixture
 def stock(fleet: Fleet, member2: Member, quick: None) -> dict[str, t.Any]:
     """The member's CoreDNS without the zone."""
-    fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
+    if ZONE in member2.config_map()["data"]["Corefile"] or any(key.startswith("clusterset.dns/") for key in member2.deployment()["metadata"]["annotations"]):
+        fleet.play("playbooks/teardown.yml", "--limit", member2.name, *TAGS)
     return member2.state()
 
 
