@@ -19,19 +19,23 @@ _VARIABLES = {
 }
 
 
-def members(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """What the option ``members`` of the ``serviceimport_ips`` modules takes, from the variables of the members'
-    hosts.
+def members(hosts: t.Iterable[t.Mapping[str, t.Any]], options: str = "") -> list[dict[str, t.Any]]:
+    """What the option ``members`` of the modules for a fleet takes, from the variables of the members' hosts.
+
+    :arg options: the variable in which each host has more of its entry; a host without it is left out.
     """
     result = []
     for variables in hosts:
         host = variables.get("inventory_hostname")
         if not host:
             raise AnsibleFilterError("clusterset.dns.members takes the variables of hosts: map('extract', hostvars).")
+        if options and variables.get(options) is None:
+            continue
         if not any(variables.get(f"clusterset_{way}") for way in ("kubeconfig", "context", "host")):
             raise AnsibleFilterError(f"Host {host} does not say how its cluster is reached. Set clusterset_kubeconfig.")
         entry = {"name": variables.get("clusterset_member") or host}
         entry |= {key: variables[name] for name, key in _VARIABLES.items() if variables.get(name)}
+        entry |= variables[options] if options else {}
         result.append(entry)
     return result
 

@@ -27,3 +27,11 @@ def test_a_host_that_cannot_be_reached_is_named() -> None:
 def test_what_are_no_hosts_is_told() -> None:
     with pytest.raises(AnsibleFilterError, match="takes the variables of hosts"):
         members([{"name": "a"}])
+
+
+def test_options_of_a_variable_and_hosts_without_it() -> None:
+    host = {"clusterset_host": "https://a", "wanted": {"name": "other", "zone": "z"}}
+    hosts = [{"inventory_hostname": "a", **host}, {"inventory_hostname": "b", "clusterset_host": "https://b"}]
+    assert members(hosts, options="wanted") == [{"name": "other", "host": "https://a", "zone": "z"}]
+    # one that has not said what it wants need not say how it is reached
+    assert members([{"inventory_hostname": "c"}], options="wanted") == []
