@@ -146,14 +146,14 @@ def junit(*files: Path) -> Count:
     return count
 
 
-def pytest(folder: str, core: Core = NEWEST, *arguments: str) -> t.Callable[[Log], Count]:
-    """A step that runs the tests of a folder on an ansible-core; ``arguments`` are pytest's."""
+def pytest(folder: str, core: Core = NEWEST, *arguments: str, env: t.Mapping[str, str] | None = None) -> t.Callable[[Log], Count]:
+    """A step that runs the tests of a folder on an ansible-core; ``arguments`` are pytest's, ``env`` is added to its environment."""
 
     def run(log: Log) -> Count:
         ready(core, log)
         report = LOGS / f"{log.path.stem}.xml"
         report.unlink(missing_ok=True)
-        environment = core.environment()
+        environment = {**core.environment(), **(env or {})}
         if core is CORE_2_16:
             environment["PYTHONPATH"] = str(dependencies(core))
         code = log.run(core.folder / "bin" / "python", "-m", "pytest", folder, *arguments, f"--junit-xml={report}", env=environment)
@@ -313,6 +313,8 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
     "fleet": {"fleet": pytest("tests/fleet", NEWEST, "-m", "not long")},
     "faults-ci": {"faults-ci": pytest("tests/fleet", NEWEST, "-m", "long and ci")},
     "faults": {
+        # each write of each kind of member in each way, of which the unit tests try some in turn
+        "faults-steps": pytest("tests/unit/plugins/modules/test_coredns_multicluster.py", NEWEST, env={"CLUSTERSET_EVERY_FAULT": "1"}),
         "faults-coredns": pytest("tests/fleet", NEWEST, "-m", "long", "-k", "test_coredns_"),
         "faults-others": pytest("tests/fleet", NEWEST, "-m", "long", "-k", "not test_coredns_"),
     },
@@ -320,7 +322,7 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
 
 
 # Steps that run on the fleet.
-NEED_LAB = {"molecule", "fleet", "faults-ci", *STEPS["faults"]}
+NEED_LAB = {"molecule", "fleet", "faults-ci", *STEPS["faults"]} - {"faults-steps"}
 # Beside all that needs no fleet: the lab waits for containers more than it computes, and takes longest where nothing is cached; Molecule's
 # scenario, which follows it, does not count what clients lose while others take the cores.
 BESIDE = ("lab", "molecule")

@@ -330,7 +330,7 @@ class Trial:
 
 
 EVERY = bool(os.environ.get("CLUSTERSET_EVERY_FAULT"))
-TRIED = {"stock": WAYS, "image": ("0", "5"), "forward": ("1",), "nodelocal": ("5",)}
+TRIED = {"stock": ("0", "2", "5", "7"), "image": ("1",), "forward": ("3",), "nodelocal": ("6",)}
 CAUSES = ("HTTP 403", "HTTP 404", "HTTP 409", "HTTP 500", "does not answer", "another run is changing CoreDNS")
 
 
