@@ -141,7 +141,8 @@ options:
     default: false
   proven:
     description:
-      - The Corefile that this call is expected to make, as an earlier call in check mode returned it. If someone else has changed the Corefile since, so that another one would come out, the module fails and writes nothing.
+      - The Corefile that this call is expected to make, as an earlier call in check mode returned it. If someone else has
+        changed the Corefile since, so that another one would come out, the module fails and writes nothing.
       - With O(restore), the Corefile that has to be there now.
     type: str
   restore:
