@@ -71,7 +71,7 @@ WRONG: dict[str, tuple[dict[str, t.Any], str]] = {
     "service without ports": ({"clusterset_services": [{**SERVE, "ports": []}]}, "port"),
     "unknown cluster exports": ({"clusterset_services": [{**SERVE, "from_clusters": ["nowhere"]}]}, "nowhere"),
     "unknown cluster imports": ({"clusterset_services": [{**SERVE, "to_clusters": ["nowhere"]}]}, "nowhere"),
-    "name too long": ({"clusterset_services": [{**SERVE, "name": "a" * 64}]}, "63"),
+    "name too long": ({"clusterset_services": [{**SERVE, "name": "a" * 64}]}, "55 characters at most"),
     "name not DNS-1123": ({"clusterset_services": [{**SERVE, "name": "Serve_1"}]}, "Serve_1"),
     "kubeconfig that does not exist": ({"clusterset_kubeconfig": "/nowhere.yaml"}, "/nowhere.yaml"),
     "context that does not exist": ({"clusterset_context": "nowhere"}, "context nowhere"),
