@@ -110,10 +110,12 @@ def _undo(begun: t.Sequence[Step], world: World) -> list[str]:
                 not_back.append(f"{step.name} ({step.what}) was not undone, because {stuck} could not be.")
                 continue
             try:
-                not_back += step.undo(world)
+                said = step.undo(world)
             except Exception as error:
-                not_back.append(f"{step.name} could not be undone: {words_of(error)}")
-                stuck = stuck or (step.name if step.rests else "")
+                said = [f"{step.name} could not be undone: {words_of(error)}"]
+            not_back += said
+            if said and step.rests:
+                stuck = stuck or step.name
     return not_back
 
 

@@ -183,7 +183,11 @@ class _Objects(Step):
 
     def undo(self, world: World) -> list[str]:
         rows = [row for row in (self._applier.rows if self._applier else []) if row.changed]
-        kept = sharing.needed(world.cluster, [row.wanted for row in rows if row.found is None], world.facts.sharing)
+        try:
+            kept = sharing.needed(world.cluster, [row.wanted for row in rows if row.found is None], world.facts.sharing)
+        except ApiError as error:
+            # whether another needs them could not be seen, so they stay
+            raise StepError(f"{', '.join(describe(row.wanted) for row in rows)}: {str(error).removeprefix(f'{world.cluster.name}: ')}") from error
         not_back = [f"{what} stays, because {who} needs it by now." for what, who in kept.items()]
         for row in reversed(rows):
             if describe(row.wanted) in kept:

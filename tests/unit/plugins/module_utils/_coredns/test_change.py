@@ -39,8 +39,11 @@ class Lease:
 class FakeStep(Step):
     """Notes what is done with it."""
 
-    def __init__(self, name: str, log: list[str], *, touches: bool = True, fails: BaseException | None = None, undo: t.Any = ()) -> None:
+    def __init__(
+        self, name: str, log: list[str], *, touches: bool = True, fails: BaseException | None = None, undo: t.Any = (), bears: bool = False
+    ) -> None:
         self.name = name  # type: ignore[misc]
+        self.bears = self.rests = bears  # type: ignore[misc]
         self.touches_dns = touches  # type: ignore[misc]
         self._log, self._fails, self._undo = log, fails, undo
 
@@ -125,6 +128,21 @@ def test_an_undo_that_fails_stops_no_other_and_the_first_cause_comes_first(world
         " undone: member2: no answer. ConfigMap x of member2 was changed by someone else since, so it is left as it is. " + ASKED
     )
     assert len(error.not_back) == 2
+
+
+def test_what_others_rest_on_stays_while_those_are_not_back(world: World, asked: list[t.Any]) -> None:
+    log: list[str] = []
+    theirs = "ConfigMap x of member2 was changed by someone else since, so it is left as it is."
+    steps = [
+        FakeStep("image", log, bears=True),
+        FakeStep("notes", log),
+        FakeStep("Corefile", log, undo=[theirs], bears=True),
+        FakeStep("d", log, fails=StepError("no.")),
+    ]
+    error = failed(steps, world)
+    assert log[-3:] == ["undo d", "undo Corefile", "undo notes"]
+    assert error.not_back[0] == theirs
+    assert error.not_back[1].endswith("was not undone, because Corefile could not be.")
 
 
 def test_what_is_not_back_is_said_even_where_no_client_sees_it(world: World, asked: list[t.Any]) -> None:
