@@ -354,14 +354,15 @@ def servers(cluster: Cluster, options: t.Mapping[str, t.Any], services: Objects)
     found: list[Group | Unasked | None] = [*dns_services(services, options["namespace"])]
     found = found or [Group(options["namespace"] or "kube-system", "k8s-app=kube-dns")]
     for one in caches(cluster.list("/apis/apps/v1/daemonsets")) if not options["namespace"] else []:
-        assert one.source, "caches gives those that have one"
-        path = f"/api/v1/namespaces/{one.namespace}/configmaps/{one.source.configmap}"
+        # caches gives those that have one
+        source = t.cast("t.Any", one.source)
+        path = f"/api/v1/namespaces/{one.namespace}/configmaps/{source.configmap}"
         try:
             data = (cluster.get(path) or {}).get("data") or {}
         except ApiError as error:
             found.append(Unasked(one.label, f"{one.label} may be a NodeLocal DNSCache, and its Corefile cannot be read: {error}", wrong=True))
             continue
-        found.append(cache_server(one, data.get(one.source.key) or "", options["zone"], options["cluster_domain"]))
+        found.append(cache_server(one, data.get(source.key) or "", options["zone"], options["cluster_domain"]))
     groups = [one._replace(port=options["port"] or one.port) for one in found if isinstance(one, Group)]
     return groups, [one for one in found if isinstance(one, Unasked)]
 

@@ -228,5 +228,3 @@ class Exchange:
 
     def _last_words(self, pod: Object) -> str:
         return pods.last_words(self.cluster, self.namespace, pod["metadata"]["name"], container(self.read())["name"])
-
-

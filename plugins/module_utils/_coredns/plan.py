@@ -547,4 +547,3 @@ def _absent_rights(facts: Facts, want: Want) -> list[Step]:
         gone.insert(0, rights.role())
     named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in gone]
     return [Remove(named)] if named else []
-

@@ -11,7 +11,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import metrics, pods, proof, rollout
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Source, Workload
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import parse, plugins_used, port_of
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect, query
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
@@ -96,8 +96,8 @@ class _Trial:
     @contextlib.contextmanager
     def pod(self) -> t.Iterator[str]:
         """The pod's name, for as long as it is there."""
-        source = self.workload.source
-        assert source, "a workload whose Corefile is in no ConfigMap is refused before"
+        # a workload whose Corefile is in no ConfigMap is refused before
+        source = t.cast("Source", self.workload.source)
         live = self.cluster.get(f"{self._config_maps}/{source.configmap}") or {}
         config_map = self.cluster.create(self._config_maps, proof.config_map(live, source.key, self.candidate.text, self.workload.name))
         name = config_map["metadata"]["name"]
@@ -177,4 +177,3 @@ class _Trial:
 
     def _last_words(self, name: str) -> str:
         return pods.last_words(self.cluster, self.workload.namespace, name, self.workload.container, proof.LISTER)
-

@@ -74,12 +74,14 @@ def world() -> World:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
     """What asking the pods says at the end: how many were asked, and what was wrong; or an error."""
-    said: list[t.Any] = [(4, "")]
+    said: list[t.Any] = []
+    said.append((4, ""))
 
     def ask(*unused: t.Any) -> tuple[int, str]:
-        if isinstance(said[0], Exception):
-            raise said[0]
-        return said[0]
+        seen: t.Any = said[0]
+        if isinstance(seen, Exception):
+            raise seen
+        return seen  # type: ignore[no-any-return]
 
     monkeypatch.setattr(change.pods, "ask_until_right", ask)
     return said

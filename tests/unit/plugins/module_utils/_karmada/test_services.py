@@ -149,7 +149,7 @@ def test_a_zone_that_cannot_be_is_refused(zone, words):
     assert words in sentences[0]
 
 
-def said(services, members=MEMBERS, **options):
+def said(services, members=tuple(MEMBERS), **options):
     """What the filter says, which names the playbooks' variables."""
     return FilterModule().filters()["input_problems"](services, members=members, zone="clusterset.local.", cluster_domain="cluster.local", **options)
 

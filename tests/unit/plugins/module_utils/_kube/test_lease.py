@@ -141,7 +141,7 @@ def test_of_two_that_see_it_free_one_is_refused(api: ApiStandIn) -> None:
         if method == "POST":
             held(api)
 
-    api.faults.append(lambda *request: faster(*request))
+    api.faults.append(faster)
     with pytest.raises(HeldError, match="ann@elsewhere, process 7, since 2026-01-01"), lease(api):
         pass
     assert PATH in api.objects
@@ -154,7 +154,7 @@ def test_of_two_that_see_it_expired_one_is_refused(api: ApiStandIn) -> None:
         if method == "PATCH":
             held(api, holder="bob@third, process 9")
 
-    api.faults.append(lambda *request: faster(*request))
+    api.faults.append(faster)
     with pytest.raises(HeldError, match="bob@third, process 9"), lease(api):
         pass
 
