@@ -97,7 +97,7 @@ class _Trial:
     def pod(self) -> t.Iterator[str]:
         """The pod's name, for as long as it is there."""
         # a workload whose Corefile is in no ConfigMap is refused before
-        source = t.cast("Source", self.workload.source)
+        source = t.cast(Source, self.workload.source)
         live = self.cluster.get(f"{self._config_maps}/{source.configmap}") or {}
         config_map = self.cluster.create(self._config_maps, proof.config_map(live, source.key, self.candidate.text, self.workload.name))
         name = config_map["metadata"]["name"]
