@@ -49,7 +49,7 @@ fleet: ## Kills, check mode, wrong input and the installed collection on the fle
 faults: ## All other faults on the fleet, with clients that ask all the while: half an hour or more
 
 .PHONY: bench
-bench: lab ## Measurements beside their peers, one JSON object a line (BENCH=NAME for one)
+bench: $(if $(filter fleet,$(BENCH)),venv,lab) ## Measurements beside their peers, one JSON object a line (BENCH=NAME for one)
 	@python benchmarks/run.py $(BENCH)
 
 .PHONY: docs
