@@ -11,6 +11,8 @@ import pytest
 from kubernetes import client, config
 from lab_fleet import LAB, Fleet, Member, wait_for
 
+pytestmark = pytest.mark.long
+
 KINDS = ("serviceexports", "serviceimports")
 MINE = {
     "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport", "metadata": {"name": "mine"},
@@ -19,6 +21,13 @@ MINE = {
 IMPORTS = ("multicluster.x-k8s.io", "v1alpha1", "default", "serviceimports")
 POLICIES = ("policy.karmada.io", "v1alpha1", "clusterpropagationpolicies")
 BINDINGS = ("work.karmada.io", "v1alpha2", "clusterresourcebindings")
+
+
+@pytest.fixture(scope="module")
+def served(fleet: Fleet) -> None:
+    """The fleet as site.yml leaves it, whatever tests before have made of it: these are about a zone that is served."""
+    fleet.play("lab/demo.yml")
+    fleet.play("playbooks/site.yml")
 
 
 def karmada() -> client.CustomObjectsApi:
@@ -47,7 +56,7 @@ def bound() -> dict[str, str]:
     return {one["spec"]["resource"]["name"].partition(".")[0]: one["metadata"].get("annotations", {}).get(mark, "") for one in items}
 
 
-def test_a_smaller_group_takes_nothing_away(fleet: Fleet, site: None, tmp_path: Path) -> None:
+def test_a_smaller_group_takes_nothing_away(fleet: Fleet, served: None, tmp_path: Path) -> None:
     canary = tmp_path / "canary.yml"
     canary.write_text(f"canary: {{hosts: {{{fleet.names[0]}: }}}}\n")
     before = everywhere(fleet)
@@ -56,7 +65,7 @@ def test_a_smaller_group_takes_nothing_away(fleet: Fleet, site: None, tmp_path: 
     assert everywhere(fleet) == before
 
 
-def test_a_definition_stays_while_coredns_serves_the_zone(fleet: Fleet, site: None) -> None:
+def test_a_definition_stays_while_coredns_serves_the_zone(fleet: Fleet, served: None) -> None:
     before = everywhere(fleet)
     fleet.play("playbooks/teardown.yml", "--tags", "mcs_crds")
     assert everywhere(fleet) == before
@@ -64,7 +73,7 @@ def test_a_definition_stays_while_coredns_serves_the_zone(fleet: Fleet, site: No
 
 
 @pytest.fixture
-def documented(fleet: Fleet, site: None) -> t.Iterator[Member]:
+def documented(fleet: Fleet, served: None) -> t.Iterator[Member]:
     """Karmada's documented policies instead of ours, and an import that was made by hand. Nothing that is placed moves meanwhile."""
     custom, member = karmada(), fleet.member(fleet.names[0])
     local = client.CustomObjectsApi(member.core.api_client)

@@ -19,7 +19,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import
 
 MODULES = Path(__file__).resolve().parents[5] / "plugins" / "modules"
 ROOT = next(one for one in map(Path, sys.path) if (one / "ansible_collections" / "clusterset" / "dns").is_dir())
-KUBECONFIG = {"users": [{"name": "u", "user": {"token": "s3cret-token", "exec": {"args": ["--client-secret=s3cret-argument"]}}}]}
+KUBECONFIG = {"users": [{"name": "user-of-member1", "user": {"token": "s3cret-token", "exec": {"args": ["--client-secret=s3cret-argument"]}}}]}
 
 
 def run(name: str, **params: t.Any) -> str:
