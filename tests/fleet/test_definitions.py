@@ -11,7 +11,7 @@ import pytest
 from kubernetes import client, config
 from lab_fleet import LAB, Fleet, Member, wait_for
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.ci]
 
 KINDS = ("serviceexports", "serviceimports")
 MINE = {
