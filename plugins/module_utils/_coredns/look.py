@@ -60,7 +60,9 @@ def look(cluster: Cluster, want: Want) -> Facts:
         ),
         kubernetes_ips=_kubernetes_ips(cluster),
     )
-    facts = _with_coredns(cluster, want, facts)
+    # NodeLocal DNSCache may be in any namespace
+    daemon_sets = cluster.list("/apis/apps/v1/daemonsets" if want.nodelocal else f"/apis/apps/v1/namespaces/{want.namespace}/daemonsets")
+    facts = _with_coredns(cluster, want, facts, daemon_sets)
     facts = facts._replace(
         nodes={
             one["metadata"]["name"]: one["status"]["nodeInfo"].get("architecture", "")
@@ -75,7 +77,7 @@ def look(cluster: Cluster, want: Want) -> Facts:
     if platform.place == "helm":
         made = cluster.get(_RKE2, missing_ok=True) or {}
         facts = facts._replace(served=(made.get("data") or {}).get("Corefile"))
-    return _with_nodelocal(cluster, want, facts)
+    return _with_nodelocal(cluster, want, facts, daemon_sets)
 
 
 def _node(item: Object) -> Object:
@@ -114,7 +116,7 @@ def _kubernetes_ips(cluster: Cluster) -> tuple[str, ...]:
     return tuple(addresses(service))
 
 
-def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
+def _with_coredns(cluster: Cluster, want: Want, facts: Facts, daemon_sets: list[Object]) -> Facts:
     """The Deployment of CoreDNS, what else reads its Corefile, that Corefile, and what its pods run."""
     apps = f"/apis/apps/v1/namespaces/{want.namespace}"
     deployments = cluster.list(f"{apps}/deployments")
@@ -131,7 +133,7 @@ def _with_coredns(cluster: Cluster, want: Want, facts: Facts) -> Facts:
     facts = facts._replace(unfinished=_unfinished([coredns], labelled), proofs_left=bool(proofs))
     if coredns.source is None:
         return facts
-    others = dns_workloads(deployments, cluster.list(f"{apps}/daemonsets"))
+    others = dns_workloads(deployments, [one for one in daemon_sets if one["metadata"]["namespace"] == want.namespace])
     twins = [one for one in others if one.source and one.uid != coredns.uid and one.source[:2] == coredns.source[:2]]
     accounts = {one.service_account for one in (coredns, *twins)}
     same = tuple(one for one in others if one.service_account in accounts and one.uid not in {each.uid for each in (coredns, *twins)})
@@ -214,12 +216,12 @@ def _zone_server(cluster: Cluster, want: Want) -> dict[str, Object]:
     return found
 
 
-def _with_nodelocal(cluster: Cluster, want: Want, facts: Facts) -> Facts:
+def _with_nodelocal(cluster: Cluster, want: Want, facts: Facts, daemon_sets: list[Object]) -> Facts:
     """NodeLocal DNSCache, by what it does (``auto``), or by the ConfigMap that was given as ``NAMESPACE/NAME``."""
     if not want.nodelocal:
         return facts
     found = []
-    for one in dns_workloads([], cluster.list("/apis/apps/v1/daemonsets")):
+    for one in dns_workloads([], daemon_sets):
         named = f"{one.namespace}/{one.source.configmap}" if one.source else ""
         if not one.host_network or (want.nodelocal != "auto" and named != want.nodelocal) or one in facts.workloads:
             continue
