@@ -68,3 +68,10 @@ def test_modules_say_how_they_behave(module: str) -> None:
     assert {"check_mode", "diff_mode", "idempotent"} <= set(attributes)
     for name, attribute in attributes.items():
         assert attribute["support"] in ("full", "none", "N/A") or attribute.get("details"), f"{name} says nothing of what is missing"
+
+
+@pytest.mark.parametrize("playbook", ["site", "teardown"])
+def test_the_brake_between_batches_runs_with_any_tag(playbook: str) -> None:
+    (batches,) = [play for play in load(f"playbooks/{playbook}.yml") if "serial" in play]
+    brake = batches["tasks"][0]
+    assert (brake["ansible.builtin.meta"], brake["tags"]) == ("end_host", ["always"])

@@ -73,17 +73,21 @@ def main_of(module: AnsibleModule) -> t.NoReturn:
     module.exit_json(**result, duration=round(waiter.elapsed, 1))
 
 
-def _run(module: AnsibleModule, cluster: Cluster, want: Want) -> dict[str, t.Any]:
-    facts, todo = assess(cluster, want, check_mode=module.check_mode)
+def _refuse(module: AnsibleModule, facts: Facts, todo: Plan) -> None:
+    """Fail the module where the member cannot take part."""
     if todo.problems:
         module.fail_json(msg=" ".join(todo.problems), **{key: value for key, value in result_of(facts, todo).items() if key != "name"})
+
+
+def _run(module: AnsibleModule, cluster: Cluster, want: Want) -> dict[str, t.Any]:
+    facts, todo = assess(cluster, want, check_mode=module.check_mode)
+    _refuse(module, facts, todo)
     world = World(cluster, want, facts)
     if todo.steps and not module.check_mode:
         with change.lease_of(world) as lease:
             # what was seen before the lease was held may be another run's doing
             facts, todo = assess(cluster, want)
-            if todo.problems:
-                module.fail_json(msg=" ".join(todo.problems), **{key: value for key, value in result_of(facts, todo).items() if key != "name"})
+            _refuse(module, facts, todo)
             world = World(cluster, want, facts)
             if module._diff:
                 for step in todo.steps:
