@@ -100,12 +100,17 @@ def plan(facts: Facts, want: Want, *, check_mode: bool = False) -> Plan:
     if problems:
         return Plan(problems=tuple(problems))
     try:
-        return _present(facts, want, check_mode) if want.present else _absent(facts, want)
+        found = _present(facts, want, check_mode) if want.present else _absent(facts, want)
     except StepError as error:
         return Plan(problems=(f"{facts.name}: {error}",))
     except CorefileError as error:
         where = f"{facts.name}: {_corefile_label(facts)}" if facts.coredns and facts.coredns.source else facts.name
         return Plan(problems=(f"{where}: {error}",), needs=getattr(error, "needs", "") or "")
+    if found.steps and facts.nodes_down:
+        # "every pod" is all but these
+        gap = f"{facts.name}: {', '.join(sorted(facts.nodes_down))} is not Ready, so that pods there are neither waited for nor asked."
+        found = found._replace(notes=(*found.notes, gap))
+    return found
 
 
 # --- what stands in the way -------------------------------------------------------------------------------------------------------------

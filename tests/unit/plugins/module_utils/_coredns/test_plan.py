@@ -763,3 +763,9 @@ def test_absent_of_a_member_whose_coredns_is_ours_alone_needs_no_image() -> None
     removed = step_of(plan(facts(zone_server={one["kind"]: one for one in server}), OUT), Remove)
     assert [one["kind"] for one in removed.objects] == [one["kind"] for one in server]
     assert all(set(one) == {"apiVersion", "kind", "metadata"} for one in removed.objects)
+
+
+def test_pods_that_are_not_asked_are_said() -> None:
+    gap = "member2: n9 is not Ready, so that pods there are neither waited for nor asked."
+    assert gap in plan(facts(nodes_down=frozenset({"n9"})), Want()).notes
+    assert gap not in plan(facts(), Want()).notes
