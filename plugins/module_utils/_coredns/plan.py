@@ -436,7 +436,13 @@ def _knows(image: str, mode: str) -> bool:
 def _is_half_done(facts: Facts, one: Workload) -> bool:
     """Whether an exchange of a Deployment's pods was not ended; of one that others have begun that matters for CoreDNS itself alone."""
     own = facts.coredns is not None and one.uid == facts.coredns.uid
-    return one.uid in facts.unfinished or (own and not _is_rolled_out(one.item))
+    return one.uid in facts.unfinished or (own and _has_old_pods(one.item))
+
+
+def _has_old_pods(deployment: Object) -> bool:
+    """Whether pods of an older template are there. More or fewer of the newest are an autoscaler's business, not a change under way."""
+    status = deployment.get("status") or {}
+    return status.get("replicas", 0) > status.get("updatedReplicas", 0)
 
 
 def _is_rolled_out(deployment: Object) -> bool:

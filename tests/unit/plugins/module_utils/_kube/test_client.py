@@ -210,7 +210,8 @@ def test_a_fleet_keeps_the_connections_of_those_at_work_alone(api: ApiStandIn) -
 
     results = each({name: lambda one=one: look(one) for name, one in clusters.items()}, parallel=4, deadline=time.monotonic() + 60)  # type: ignore[misc]
     assert set(results.values()) == {None}
-    assert 8 <= max(seen) <= 4 * 8
+    # the kernel's table is not read at one moment: connections that close meanwhile are counted beside those that open
+    assert 8 <= max(seen) <= 2 * 4 * 8
     wait_for(lambda: connections(api) == 0)
 
 
