@@ -288,8 +288,8 @@ def shellcheck(log: Log) -> Count:
     return Count(passed=1)
 
 
-# Takes minutes, and has nothing to do with the version of ansible-core.
-ONCE = ("--deselect", "tests/unit/plugins/modules/test_coredns_multicluster.py::test_whatever_write_fails_all_is_as_asked_or_as_it_was")
+# What each older ansible-core runs of the unit tests. Packages use nothing of it but AnsibleModule: one of the two with Python 3.11 tries them.
+OLDER = {CORE_2_19: ("-m", "not once", "--ignore", "tests/unit/plugins/module_utils"), CORE_2_16: ("-m", "not once")}
 
 STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
     "lint": {
@@ -307,7 +307,7 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
             env={"GIT_CEILING_DIRECTORIES": str(CHECKOUT)},
         ),
     },
-    "unit": {f"unit-{core.name}": pytest("tests/unit", core, *(() if core is NEWEST else ONCE)) for core in (NEWEST, CORE_2_19, CORE_2_16)},
+    "unit": {f"unit-{core.name}": pytest("tests/unit", core, *OLDER.get(core, ())) for core in (NEWEST, CORE_2_19, CORE_2_16)},
     "package": {f"package-{core.name}": package(core) for core in (NEWEST, CORE_2_19, CORE_2_16)},
     "sanity": {f"sanity-{core.name}": sanity(core) for core in (NEWEST, CORE_2_19)},
     "integration": {"integration": pytest("tests/integration")},

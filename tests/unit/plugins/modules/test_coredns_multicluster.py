@@ -347,6 +347,7 @@ def heads(difference: str) -> list[str]:
     return [re.sub(": (new|gone)$", "", line.removeprefix("pods of ")) for line in lines]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "how"), [(name, how) for name, hows in TRIED.items() for how in (WAYS if EVERY else hows)])
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_whatever_write_fails_all_is_as_asked_or_as_it_was(
@@ -369,6 +370,7 @@ def test_whatever_write_fails_all_is_as_asked_or_as_it_was(
     assert not wrong, "\n\n".join([f"{len(wrong)} of {writes}", *wrong.values()])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", WAYS[3:6] if EVERY else WAYS[3:4])
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_an_api_server_that_stays_down_leaves_what_is_said(run: Run, monkeypatch: pytest.MonkeyPatch, state: str, how: str) -> None:

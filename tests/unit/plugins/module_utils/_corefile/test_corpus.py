@@ -19,6 +19,8 @@ from ansible_collections.clusterset.dns.tests.unit.plugins.module_utils._corefil
     variant,
 )
 
+pytestmark = pytest.mark.once
+
 FORWARD = {"mode": "forward", "forward_to": ["192.0.2.153", "[2001:db8::53]:5353"], "header": True}
 MODES = {"as the index says": {}, "plugin": {"mode": "plugin", "forward_to": []}, "forward": FORWARD}
 EDITED = [

@@ -26,6 +26,8 @@ from ansible_collections.clusterset.dns.tests.unit.plugins.module_utils._corefil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 SOURCE = Path(__file__).resolve().parents[4] / "oracle"
 # What the parser trips over, or would if it were written carelessly.
 PIECES = [

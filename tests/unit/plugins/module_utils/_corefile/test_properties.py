@@ -14,6 +14,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser im
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 ZONE = "clusterset.local"
 EOLS = st.sampled_from(["\n", "\n", "\r\n"])
 COMMENTS = st.sampled_from(
