@@ -180,10 +180,18 @@ def dependencies(core: Core) -> Path:
     return folder
 
 
+# ansible-test's virtual environments, which two runs share, are made without a lock.
+SANITY = threading.Lock()
+
+
 def sanity(core: Core) -> t.Callable[[Log], Count]:
     """A step that runs ansible-test's sanity tests on an ansible-core, without containers."""
 
     def run(log: Log) -> Count:
+        with SANITY:
+            return run_alone(log)
+
+    def run_alone(log: Log) -> Count:
         ready(core, log)
         if ignored := [file.name for file in (CHECKOUT / "tests" / "sanity").glob("ignore*")]:
             raise StepFailed(f"no sanity test may be ignored: {', '.join(ignored)}")
@@ -307,9 +315,9 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
             env={"GIT_CEILING_DIRECTORIES": str(CHECKOUT)},
         ),
     },
-    "unit": {f"unit-{core.name}": pytest("tests/unit", core, *OLDER.get(core, ())) for core in (NEWEST, CORE_2_19, CORE_2_16)},
     "package": {f"package-{core.name}": package(core) for core in (NEWEST, CORE_2_19, CORE_2_16)},
     "sanity": {f"sanity-{core.name}": sanity(core) for core in (NEWEST, CORE_2_19)},
+    "unit": {f"unit-{core.name}": pytest("tests/unit", core, *OLDER.get(core, ())) for core in (NEWEST, CORE_2_19, CORE_2_16)},
     "integration": {"integration": pytest("tests/integration")},
     "lab": {"lab": gate("make", "lab")},
     "molecule": {"molecule": molecule},
@@ -326,7 +334,7 @@ STEPS: dict[str, dict[str, t.Callable[[Log], Count]]] = {
 
 # Steps that run on the fleet.
 NEED_LAB = {"molecule", "fleet", "faults-ci", *STEPS["faults"]} - {"faults-steps"}
-# Beside all that needs no fleet: the lab waits for containers more than it computes, and takes longest where nothing is cached; Molecule's
+# One of the two lines begins with these: the lab waits for containers more than it computes, and takes longest where nothing is cached; Molecule's
 # scenario, which follows it, does not count what clients lose while others take the cores.
 BESIDE = ("lab", "molecule")
 # Groups that take longer than one waits for with every change.
@@ -360,15 +368,27 @@ def execute(name: str, step: t.Callable[[Log], Count]) -> Count:
     return count
 
 
-def in_turn(steps: dict[str, t.Callable[[Log], Count]], *, fleet: bool = True) -> list[Count]:
-    """Run steps one after the other; those that need a fleet have failed where there is none."""
-    counts = []
-    for name, step in steps.items():
-        counts.append(execute(name, step) if fleet or name not in NEED_LAB else Count(failed=1))
-        if name == "lab" and counts[-1].failed:
-            print("Without a fleet there is nothing to try the rest on.", flush=True)
-            fleet = False
-    return counts
+class Queue:
+    """Steps, each of which is run once by one of those who call :meth:`run`. Those that need a fleet have failed where there is none."""
+
+    def __init__(self, steps: t.Mapping[str, t.Callable[[Log], Count]]) -> None:
+        self.left = dict(steps)
+        self.counts: list[Count] = []
+        self.fleet = True
+        self._lock = threading.Lock()
+
+    def run(self, names: t.Iterable[str]) -> None:
+        """Run what nobody else has taken of these, in this order."""
+        for name in names:
+            with self._lock:
+                step = self.left.pop(name, None)
+            if step is None:
+                continue
+            count = execute(name, step) if self.fleet or name not in NEED_LAB else Count(failed=1)
+            self.counts.append(count)
+            if name == "lab" and count.failed:
+                print("Without a fleet there is nothing to try the rest on.", flush=True)
+                self.fleet = False
 
 
 def main() -> int:
@@ -386,12 +406,16 @@ def main() -> int:
     if NEED_LAB & set(chosen):
         chosen = {"lab": STEPS["lab"]["lab"], **chosen}
     started = time.monotonic()
-    first = {name: chosen.pop(name) for name in BESIDE if name in chosen}
-    last = {name: chosen.pop(name) for name in list(chosen) if name in NEED_LAB}
-    with ThreadPoolExecutor(1) as beside:
-        on_fleet = beside.submit(in_turn, first)
-        counts = in_turn(chosen) + on_fleet.result()
-    counts += in_turn(last, fleet="lab" in first and not on_fleet.result()[0].failed)
+    # what counts on the fleet what clients lose has the cores for itself
+    alone = Queue({name: chosen.pop(name) for name in list(chosen) if name in NEED_LAB - set(BESIDE)})
+    shared = Queue(chosen)
+    rest = [name for name in chosen if name not in BESIDE]
+    with ThreadPoolExecutor(2) as lines:
+        for one in [lines.submit(shared.run, [*BESIDE, *rest]), lines.submit(shared.run, rest)]:
+            one.result()
+    alone.fleet = shared.fleet
+    alone.run([*alone.left])
+    counts = shared.counts + alone.counts
     passed, failed, skipped = (sum(getattr(count, word) for count in counts) for word in ("passed", "failed", "skipped"))
     print(f"{time.monotonic() - started:.0f} s" + (f", {skipped} skipped" if skipped else ""))
     print(f"{passed} passed, {failed} failed")

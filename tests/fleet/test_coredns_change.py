@@ -105,7 +105,6 @@ def test_killed_at_each_stage_then_torn_down(fleet: Fleet, member2: Member, stoc
     assert result["lost"] == 0, result["losses"]
 
 
-@pytest.mark.ci
 @pytest.mark.long
 def test_what_others_write_meanwhile_is_kept(fleet: Fleet, member2: Member, stock: dict[str, t.Any]) -> None:
     """Between proof and change, by an upgrade of the cluster (drift), and before the way back."""
