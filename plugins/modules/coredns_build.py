@@ -20,20 +20,16 @@ description:
   - A build that is killed leaves nothing that is taken for a result. Builds with the same O(cache) wait for each other.
 author:
   - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - clusterset.dns.attributes
 requirements:
   - python >= 3.11
   - Go >= 1.21
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   version:
     description: CoreDNS's version, such as V(1.15.0).

@@ -22,18 +22,15 @@ author:
 extends_documentation_fragment:
   - clusterset.dns.coredns_multicluster
   - kubernetes.core.k8s_auth_options
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.action_group
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
     details:
       - Each write is sent as a server-side dry run. Nothing is proven in a pod.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   name:
     description: What messages call the cluster.

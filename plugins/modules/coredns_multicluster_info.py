@@ -15,19 +15,12 @@ description:
   - Nothing is written.
 author:
   - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.info_module
 requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   members:
     description:

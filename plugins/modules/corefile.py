@@ -24,18 +24,15 @@ author:
 extends_documentation_fragment:
   - clusterset.dns.corefile
   - kubernetes.core.k8s_auth_options
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.action_group
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
     details:
       - The write to a ConfigMap is sent as a server-side dry run, so access rights and admission take part.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   zone:
     description:

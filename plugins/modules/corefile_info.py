@@ -17,18 +17,9 @@ author:
 extends_documentation_fragment:
   - clusterset.dns.corefile
   - kubernetes.core.k8s_auth_options
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    details:
-      - This module only reads.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.info_module
+  - clusterset.dns.attributes.action_group
 options:
   zone:
     description: A zone of a cluster set, to be told in RV(served) how it is served.

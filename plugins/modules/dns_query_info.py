@@ -17,21 +17,9 @@ author:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - clusterset.dns.dns_pods
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    details:
-      - This module does not modify state.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    details:
-      - This module does not modify state.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.info_module
+  - clusterset.dns.attributes.action_group
 options:
   questions:
     description: What to ask, in this order.

@@ -27,27 +27,19 @@ author:
   - clusterset.dns contributors (@clusterset-dns)
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.info_module
+  - clusterset.dns.attributes.action_group
 requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
   - dnspython >= 2.6
 attributes:
   check_mode:
-    support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
     details:
       - In check mode nothing is waited for, HTTP is not tried, a member of which no pod serves the zone yet is one row with the
         verdict V(skipped), and RV(failed_members) has only members that could not be looked at.
       - Outside check mode the only thing that is made is the pod of O(http_image), which is gone when the module ends.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    details:
-      - This module does not modify state.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   members:
     description:

@@ -16,6 +16,8 @@ description:
     is replaced; pods that run it go on doing so until they are restarted.
 author:
   - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - clusterset.dns.attributes
 requirements:
   - python >= 3.11
   - docker >= 5.0 (Python library)
@@ -23,14 +25,8 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   name:
     description: The image, with its tag.

@@ -18,21 +18,18 @@ author:
   - clusterset.dns contributors (@clusterset-dns)
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.action_group
 requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
     details:
       - Writes are sent as server-side dry runs, so admission and validation take part.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   definitions:
     description:

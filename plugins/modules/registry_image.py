@@ -16,20 +16,16 @@ description:
     neither pushed nor pulled is pulled by its digest to be compared, in check mode as well; it stays only if it is the same.
 author:
   - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - clusterset.dns.attributes
 requirements:
   - python >= 3.11
   - docker >= 5.0 (Python library)
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   name:
     description: The image in the registry, with the registry's host and a tag.

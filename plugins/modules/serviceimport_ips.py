@@ -25,22 +25,19 @@ author:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - clusterset.dns.serviceimports
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.action_group
 requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
     details:
       - Each patch is sent as a server-side dry run, so that admission and validation take part. A member without the
         ServiceImport API is no failure in check mode.
   diff_mode:
     support: full
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   write_via:
     description:

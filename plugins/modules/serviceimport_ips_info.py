@@ -16,23 +16,12 @@ author:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - clusterset.dns.serviceimports
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.info_module
+  - clusterset.dns.attributes.action_group
 requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    details:
-      - This module never changes anything.
-  diff_mode:
-    support: N/A
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    details:
-      - This module never changes anything.
-  idempotent:
-    support: full
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 seealso:
   - module: clusterset.dns.serviceimport_ips
 """

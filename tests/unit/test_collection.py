@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import importlib
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.utils.plugin_docs import add_fragments
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
@@ -24,6 +26,26 @@ def load(path: str) -> t.Any:
 
 def documentation(module: str) -> dict[str, t.Any]:
     return yaml.safe_load(importlib.import_module(f"ansible_collections.clusterset.dns.plugins.modules.{module}").DOCUMENTATION)
+
+
+class Fragments:
+    """Ansible's loader of doc fragments, without what other collections hold."""
+
+    @staticmethod
+    def get(name: str) -> t.Any:
+        collection, _dot, fragment = name.rpartition(".")
+        if collection == "clusterset.dns":
+            found = importlib.import_module(f"ansible_collections.clusterset.dns.plugins.doc_fragments.{fragment}").ModuleDocFragment
+            found.ansible_name = name
+            return found
+        return types.SimpleNamespace(ansible_name=name, DOCUMENTATION="options: {}") if name == AUTH_FRAGMENT else None
+
+
+def rendered(module: str) -> dict[str, t.Any]:
+    """The documentation as ansible-doc shows it, with what its fragments hold."""
+    found = documentation(module)
+    add_fragments(found, str(CHECKOUT / "plugins" / "modules" / f"{module}.py"), fragment_loader=Fragments, is_module=True)
+    return found
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=str)
@@ -64,10 +86,18 @@ def test_the_action_group_holds_the_modules_that_take_all_of_its_options() -> No
 
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_say_how_they_behave(module: str) -> None:
-    attributes = documentation(module)["attributes"]
-    assert {"check_mode", "diff_mode", "idempotent"} <= set(attributes)
+    attributes = rendered(module)["attributes"]
+    grouped = module in load("meta/runtime.yml")["action_groups"]["clusterset"]
+    assert set(attributes) == {"check_mode", "diff_mode", "idempotent", "platform"} | ({"action_group"} if grouped else set())
     for name, attribute in attributes.items():
         assert attribute["support"] in ("full", "none", "N/A") or attribute.get("details"), f"{name} says nothing of what is missing"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_an_attribute_means_is_written_once(module: str) -> None:
+    """A module says what it supports; the words are those of the doc fragment."""
+    own = documentation(module).get("attributes", {})
+    assert {name: set(attribute) - {"support", "details"} for name, attribute in own.items()} == {name: set() for name in own}
 
 
 @pytest.mark.parametrize("playbook", ["site", "teardown"])
