@@ -62,7 +62,8 @@ class ApiStandIn:
         with self._lock:
             self._version += 1
             parts = path.split("/")
-            metadata = {"name": parts[-1], **item.get("metadata", {}), "resourceVersion": str(self._version)}
+            uid = self.objects.get(path, {}).get("metadata", {}).get("uid") or f"uid-{self._version}"
+            metadata = {"name": parts[-1], "uid": uid, **item.get("metadata", {}), "resourceVersion": str(self._version)}
             if "namespaces" in parts[:-2]:
                 metadata["namespace"] = parts[parts.index("namespaces") + 1]
             self.objects[path] = {**item, "metadata": metadata}
@@ -86,6 +87,9 @@ class ApiStandIn:
             if method == "GET":
                 return 200, old
             if method == "DELETE":
+                wanted = (body or {}).get("preconditions") or {}
+                if any(old["metadata"][key] != value for key, value in wanted.items()):
+                    return _status(409, "Conflict", "Precondition failed: the UID or the resourceVersion is not that of the object")
                 if "dryRun" not in query:
                     del self.objects[path]
                 return 200, {"kind": "Status", "status": "Success"}

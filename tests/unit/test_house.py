@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, clusterset.dns contributors
-"""Which package of ``plugins/module_utils`` may import which: docs/architecture.md, *The parts*."""
+"""What holds in all of ``plugins/module_utils``: which package may import which (docs/architecture.md, *The parts*), and how is deleted."""
 
 from __future__ import annotations
 
@@ -50,3 +50,11 @@ def test_every_file_is_in_a_package_that_is_known() -> None:
 def test_a_package_imports_what_it_may(file: Path) -> None:
     package = file.relative_to(MODULE_UTILS).parts[0]
     assert packages_imported(file.read_text()) - {package} <= MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(MODULE_UTILS)))
+def test_who_deletes_says_which_object_he_has_seen(file: Path) -> None:
+    """By its name alone an object would be deleted that somebody made anew in between."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    deletes = [call for call in calls if call.func.attr == "delete"]  # type: ignore[attr-defined]
+    assert [call.lineno for call in deletes if "found" not in {keyword.arg for keyword in call.keywords}] == []

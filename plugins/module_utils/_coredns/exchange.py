@@ -172,9 +172,10 @@ class Exchange:
 
     def _drain(self) -> None:
         """Delete what was taken out of service, once no proxy leads a query to it any more."""
-        leaving = [pod["metadata"]["name"] for pod in self.orphans()]
-        if not leaving:
+        orphans = self.orphans()
+        if not orphans:
             return
+        leaving = [pod["metadata"]["name"] for pod in orphans]
         waiter = Waiter(self._pace.drain_timeout, _QUIET)
         time.sleep(max(0.0, self._pace.drain - _QUIET))
         asked = self._asked(leaving)
@@ -182,8 +183,8 @@ class Exchange:
             before, asked = asked, self._asked(leaving)
             if before == asked:
                 break
-        for name in leaving:
-            self.cluster.delete(pods.path_of(self.namespace, name))
+        for pod in orphans:
+            self.cluster.delete(pods.path_of(self.namespace, pod["metadata"]["name"]), found=pod)
         # it has a limit of its own
         self._waiter.extend(waiter.elapsed)
 

@@ -63,7 +63,7 @@ def clean(cluster: Cluster, one: Workload) -> None:
     """Remove the pods and ConfigMaps that proofs of this workload have left behind, whoever began them."""
     for path in (pods.path_of(one.namespace), f"/api/v1/namespaces/{one.namespace}/configmaps"):
         for found in cluster.list(path, label_selector=f"{proof.LABEL}={one.name}"):
-            cluster.delete(f"{path}/{found['metadata']['name']}")
+            cluster.delete(f"{path}/{found['metadata']['name']}", found=found)
 
 
 def prove(cluster: Cluster, candidate: Candidate, zone: str, cluster_domain: str, kubernetes_ips: t.Sequence[str], seconds: float) -> str:
@@ -101,6 +101,7 @@ class _Trial:
         live = self.cluster.get(f"{self._config_maps}/{source.configmap}") or {}
         config_map = self.cluster.create(self._config_maps, proof.config_map(live, source.key, self.candidate.text, self.workload.name))
         name = config_map["metadata"]["name"]
+        made = {self._config_maps: config_map}
         try:
             body = proof.pod(
                 self.workload.item,
@@ -111,13 +112,13 @@ class _Trial:
                 int(self.seconds) + 60,
                 self.candidate.architecture,
             )
-            self.cluster.create(self._pods, body)
+            made[self._pods] = self.cluster.create(self._pods, body)
             yield name
         finally:
             for path in (self._pods, self._config_maps):
                 # the first cause is what counts; what is left has a label by which it is found
                 with contextlib.suppress(ApiError):
-                    self.cluster.delete(f"{path}/{name}")
+                    self.cluster.delete(f"{path}/{name}", found=made.get(path))
 
     def started(self, name: str) -> None:
         """Wait until CoreDNS runs in the pod, with a look at its plugins on the way."""

@@ -216,7 +216,7 @@ class ConfigMap:
         elif write.verb == "patch":
             self.cluster.patch(self._path, write.body, dry_run=dry_run)
         else:
-            self.cluster.delete(self._path, dry_run=dry_run)
+            self.cluster.delete(self._path, found=self._found, unchanged=True, dry_run=dry_run)
 
 
 def place_of(module: AnsibleModule) -> File | ConfigMap:

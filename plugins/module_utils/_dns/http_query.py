@@ -98,13 +98,13 @@ def query(
     made = cluster.create(pods, wanted)
     path = f"{pods}/{made['metadata']['name']}"
     try:
-        for name in leftovers(cluster.list(pods, label_selector=LABEL_SELECTOR), made["metadata"]["creationTimestamp"]):
-            cluster.delete(f"{pods}/{name}")
+        for left in leftovers(cluster.list(pods, label_selector=LABEL_SELECTOR), made["metadata"]["creationTimestamp"]):
+            cluster.delete(f"{pods}/{left['metadata']['name']}", found=left)
         found, done = Waiter(seconds, _PAUSE).until(lambda: cluster.get(path) or {"status": {}}, lambda one: bool(failure(one)) or finished(one))
         why = failure(found) if done else f"{pending(found)} after {seconds:.0f} s"
         log = "" if why else cluster.text(f"{path}/log")
     finally:
-        cluster.delete(path)
+        cluster.delete(path, found=made)
     if why:
         where = f"pod {namespace}/{made['metadata']['name']} with image {image}"
         raise ApiError(cluster.name, f"{cluster.name}: HTTP could not be tried: {where}: {why.rstrip('.')}.")
@@ -235,14 +235,14 @@ def pending(found: Object) -> str:
     return f"its phase is {found['status'].get('phase', 'unknown')}"
 
 
-def leftovers(pods: t.Iterable[Object], now: str) -> list[str]:
-    """Names of pods that a killed run left behind: past their deadline for a minute.
+def leftovers(pods: t.Iterable[Object], now: str) -> list[Object]:
+    """Pods that a killed run left behind: past their deadline for a minute.
 
     :arg now: the API server's time, as in ``creationTimestamp``; that of another machine might differ.
     """
     moment = _time(now)
     return [
-        one["metadata"]["name"]
+        one
         for one in pods
         if (moment - _time(one["metadata"]["creationTimestamp"])).total_seconds()
         > one["spec"].get("activeDeadlineSeconds", 0) + _LEFTOVER_AGE

@@ -73,8 +73,8 @@ def _is_gone(imports: t.Collection[Key], everything: bool, services: frozenset[K
 def _write(karmada: Cluster, change: Change, *, dry_run: bool) -> None:
     path = policy_path(change.key)
     if change.body is None:
-        karmada.delete(path, dry_run=dry_run)
-    elif not change.create:
+        karmada.delete(path, found=change.found, unchanged=True, dry_run=dry_run)
+    elif change.found is not None:
         karmada.replace(path, change.body, dry_run=dry_run)
     else:
         try:

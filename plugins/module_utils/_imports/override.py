@@ -25,10 +25,10 @@ Entries = dict[str, Addresses]
 
 
 class Change(t.NamedTuple):
-    """What is to become of one policy: ``body`` None deletes it, ``create`` tells whether it is new. ``members``: whose entry differs."""
+    """What is to become of one policy: ``found`` is what it is, None for a new one; ``body`` None deletes it. ``members``: whose entry differs."""
 
     key: Key
-    create: bool
+    found: t.Mapping[str, t.Any] | None
     body: dict[str, t.Any] | None
     members: frozenset[str]
 
@@ -115,7 +115,7 @@ def changes(
         if body and key in present:
             body["metadata"]["resourceVersion"] = present[key]["metadata"]["resourceVersion"]
         differing = frozenset(member for member in {*old, *new} if old.get(member) != new.get(member))
-        result.append(Change(key, key not in present, body, differing))
+        result.append(Change(key, present.get(key), body, differing))
     return result
 
 

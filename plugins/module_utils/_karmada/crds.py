@@ -241,7 +241,7 @@ class Definitions:
         ours = t.cast("Object", self._ours)
         for kind, binding in self._bound().items():
             if not any(selects(one, self._crds[kind]) for one in self._policies if one is not ours):
-                self.karmada.delete(f"{_BINDINGS}/{binding['metadata']['name']}", dry_run=self._applier.dry_run)
+                self.karmada.delete(f"{_BINDINGS}/{binding['metadata']['name']}", found=binding, dry_run=self._applier.dry_run)
                 self.changed = True
         self._applier.absent(
             {part: ours[part] for part in ("apiVersion", "kind")} | {"metadata": {"name": self._name}}, found=ours, ours=True

@@ -192,7 +192,7 @@ class Applier:
         path = _path(t.cast("Kind", self.kind(item["apiVersion"], item["kind"])), item)
         if patch := ownership.giving_back(found):
             return self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
-        return self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, dry_run=self.dry_run))
+        return self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, found=found, dry_run=self.dry_run))
 
     def put_back(self, row: Row) -> None:
         """Undo what :meth:`present` or :meth:`absent` did, where what is there is still what they left."""
@@ -205,7 +205,7 @@ class Applier:
         if now is not None and (gone or (row.action != "given back" and not satisfied(row.wanted, now))):
             return
         if found is None:
-            certain(lambda: self.cluster.delete(path), lambda: self.find(row.wanted) is None)
+            certain(lambda: self.cluster.delete(path, found=now), lambda: self.find(row.wanted) is None)
         elif now is None:
             body = {"apiVersion": row.wanted["apiVersion"], "kind": row.wanted["kind"], **recreated(found)}
             certain(lambda: self.cluster.create(kind.path(found["metadata"].get("namespace")), body), lambda: self.find(row.wanted) is not None)

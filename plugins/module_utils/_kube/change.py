@@ -104,7 +104,9 @@ class Change:
         elif self.verb == "patch":
             certain(lambda: cluster.patch(self.path, self.body, dry_run=dry_run), lambda: self._is_done(cluster))
         elif self.verb == "delete":
-            certain(lambda: cluster.delete(self.path, dry_run=dry_run), lambda: self._is_done(cluster))
+            certain(
+                lambda: cluster.delete(self.path, found=self.before, unchanged=True, dry_run=dry_run), lambda: self._is_done(cluster)
+            )
 
     def undo(self, cluster: Cluster) -> str:
         """Take it back, whether it was made or not. :returns: why the object is not what it was, as a sentence; '' if it is.
@@ -129,7 +131,9 @@ class Change:
                 return ""
             if not self._says(now):
                 return theirs
-            certain(lambda: cluster.delete(self.path), lambda: cluster.get(self.path, missing_ok=True) is None)
+            certain(
+                lambda: cluster.delete(self.path, found=now, unchanged=True), lambda: cluster.get(self.path, missing_ok=True) is None
+            )
             return ""
         before = t.cast("dict[str, t.Any]", self.before)
         if self.verb == "delete":

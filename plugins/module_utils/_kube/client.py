@@ -291,10 +291,28 @@ class Cluster:
                 self._warn(self.unproven)
         return body if isinstance(body, dict) else {}
 
-    def delete(self, path: str, *, dry_run: bool = False, missing_ok: bool = True) -> dict[str, t.Any] | None:
-        """DELETE an object; None where there was none and ``missing_ok``."""
+    def delete(
+        self,
+        path: str,
+        *,
+        found: t.Mapping[str, t.Any] | None = None,
+        unchanged: bool = False,
+        dry_run: bool = False,
+        missing_ok: bool = True,
+    ) -> dict[str, t.Any] | None:
+        """DELETE an object; None where there was none and ``missing_ok``.
+
+        :arg found: the object that is meant. One that was made anew under its name since then is not deleted (409).
+        :arg unchanged: nor is one that was written since. Not for what its controller writes all the time.
+        """
+        metadata = (found or {}).get("metadata") or {}
+        wanted = {key: metadata[key] for key in ("uid", *(["resourceVersion"] if unchanged else [])) if metadata.get(key)}
         # An API server does not look at the query of a DELETE that has a body (apiserver/pkg/endpoints/handlers/delete.go).
-        options = {"propagationPolicy": "Background", **({"dryRun": ["All"]} if dry_run else {})}
+        options = {
+            "propagationPolicy": "Background",
+            **({"preconditions": wanted} if wanted else {}),
+            **({"dryRun": ["All"]} if dry_run else {}),
+        }
         try:
             return self._request("DELETE", path, body=options, stores=not dry_run)
         except ApiError as error:

@@ -136,7 +136,7 @@ class Lease:
             try:
                 found = self._cluster.get(self._path, missing_ok=True)
                 if found and self._is_mine(found):
-                    self._cluster.delete(self._path)
+                    self._cluster.delete(self._path, found=found, unchanged=True)
                 return
             except ApiError:
                 # it ends by itself: nobody renews it any more

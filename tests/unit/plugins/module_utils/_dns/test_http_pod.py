@@ -45,7 +45,8 @@ class FakeCluster:
         assert path == f"{PODS}/new/log"
         return f"hello\n{self.mark} 200 0.002 0 \n"
 
-    def delete(self, path):
+    def delete(self, path, *, found):
+        assert found["metadata"]["name"] == path.rpartition("/")[2]
         self.deleted.append(path.removeprefix(f"{PODS}/"))
 
 

@@ -173,4 +173,4 @@ def test_leftovers_are_past_their_deadline_for_a_minute():
         return {"metadata": {"name": name, "creationTimestamp": stamp}, "spec": {"activeDeadlineSeconds": 100}}
 
     pods = [old("old", "2026-11-23T10:00:00Z"), old("other-run", "2026-11-23T10:00:30Z")]
-    assert _http.leftovers(pods, "2026-11-23T10:02:41Z") == ["old"]
+    assert [one["metadata"]["name"] for one in _http.leftovers(pods, "2026-11-23T10:02:41Z")] == ["old"]

@@ -222,3 +222,20 @@ def test_a_member_behind_a_socket_that_never_answers_is_bounded() -> None:
         with pytest.raises(ApiError, match="timed out"):
             cluster.get(ONE)
         assert time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize(("again", "unchanged", "left"), [(True, False, True), (True, True, True), (False, False, False), (False, True, True)])
+def test_what_is_deleted_is_the_object_that_was_seen(api: ApiStandIn, again: bool, unchanged: bool, left: bool) -> None:
+    """One that somebody made anew under that name stays, and where that is asked for one that somebody wrote."""
+    cluster = Cluster("one", api.auth)
+    seen = cluster.get(ONE)
+    if again:
+        api.remove(ONE)
+    api.put(ONE, {"metadata": {"name": "one"}, "data": {"theirs": "yes"}})
+    if left:
+        with pytest.raises(ApiError, match="Precondition failed") as caught:
+            cluster.delete(ONE, found=seen, unchanged=unchanged)
+        assert caught.value.status == 409
+    else:
+        cluster.delete(ONE, found=seen, unchanged=unchanged)
+    assert (ONE in api.objects) is left
