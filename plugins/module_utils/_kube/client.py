@@ -31,6 +31,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._kube.access import
     options_of,
     pool_of,
 )
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.forward import ForwardError, forward
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.plugin import Limit
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.worker import worker
 
@@ -368,36 +369,23 @@ class Cluster:
 
         The socket is one end of a local pair: what refuses at the pod is seen as an end of file, with the words in ``error()``.
         """
-        # imported here: it costs a tenth of a second that only DNS questions are worth
-        import websocket
-        from kubernetes.client.exceptions import ApiException
-        from kubernetes.stream import ws_client
-
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward"
-        websocket.setdefaulttimeout(self._seconds_left("GET", path))
         with self._throttle:
             self.requests += 1
             try:
-                forward = ws_client.portforward_call(
-                    self._configuration,
-                    "GET",
-                    self.server + path,
-                    query_params=[("ports", str(port))],
-                    headers=self._headers(),
-                    _preload_content=False,
-                )
-            except ApiException as error:
+                made = forward(self._configuration, self.server + path, port, self._headers().iteritems(), self._seconds_left("GET", path))
+            except ForwardError as error:
                 advice = ". Reach the member by contexts or files instead of through Karmada's proxy" if self.server.endswith("/proxy") else ""
                 raise ApiError(
                     self.name,
-                    f"{self.name}: no port-forward to port {port} of pod {namespace}/{pod} through {self.server}: {error.reason}{advice}",
+                    f"{self.name}: no port-forward to port {port} of pod {namespace}/{pod} through {self.server}: {error}{advice}",
                     reason="PortForward",
                     verb="GET",
                     path=path,
                 ) from error
-        end = forward.socket(port)
+        end = made.socket(port)
         end.settimeout(self.timeout)
-        return Forward(end, lambda: forward.error(port) or "")
+        return Forward(end, lambda: made.error(port) or "")
 
     def metrics(self, namespace: str, pod: str, port: int) -> str:
         """What a pod's metrics port says, HTTP headers before it; empty where it does not answer, as where it listens on another address than all."""
@@ -408,16 +396,19 @@ class Cluster:
         except OSError:
             return ""
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self) -> urllib3.HTTPHeaderDict:
+        """Who asks."""
         # the library's hook renews a token that a credential plugin gave, so this is asked for every request
         try:
-            headers = {setting["key"]: setting["value"] for setting in self._configuration.auth_settings().values()}
+            headers = urllib3.HTTPHeaderDict({setting["key"]: setting["value"] for setting in self._configuration.auth_settings().values()})
         except AccessError as error:
             raise self._unusable(error) from error
         if self._auth.get("username") and self._auth.get("password"):
             headers.update(urllib3.make_headers(basic_auth=f"{self._auth['username']}:{self._auth['password']}"))
         if self._auth.get("impersonate_user"):
             headers["Impersonate-User"] = self._auth["impersonate_user"]
+        for group in self._auth.get("impersonate_groups") or []:
+            headers.add("Impersonate-Group", group)
         return headers
 
     def _unusable(self, error: AccessError) -> ApiError:
@@ -445,14 +436,12 @@ class Cluster:
         worker.uses(self)
         began = time.monotonic()
         for attempt in range(1, _ATTEMPTS + 1):
-            headers = urllib3.HTTPHeaderDict(self._headers())
+            headers = self._headers()
             headers["Accept"] = "*/*" if raw else "application/json"
             headers["User-Agent"] = FIELD_MANAGER
             if data:
                 headers["Content-Type"] = content_type
                 headers["Content-Length"] = str(len(data))
-            for group in self._auth.get("impersonate_groups") or []:
-                headers.add("Impersonate-Group", group)
             sent = _Body(data)
             try:
                 with self._throttle:

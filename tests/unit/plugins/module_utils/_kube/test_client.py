@@ -9,7 +9,7 @@ import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -239,3 +239,30 @@ def test_what_is_deleted_is_the_object_that_was_seen(api: ApiStandIn, again: boo
     else:
         cluster.delete(ONE, found=seen, unchanged=unchanged)
     assert (ONE in api.objects) is left
+
+
+def test_a_port_forward_is_asked_for_by_who_is_impersonated() -> None:
+    seen: list[tuple[str, list[tuple[str, str]]]] = []
+
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers.items()))
+            self.send_error(403)
+
+        def log_message(self, *unused: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        auth = {"host": f"http://127.0.0.1:{server.server_address[1]}", "api_key": "t", "impersonate_user": "jane", "impersonate_groups": ["dev", "ops"]}
+        with pytest.raises(ApiError, match=r"no port-forward to port 53 of pod kube-system/dns .* 403"):
+            Cluster("a", auth).port_forward("kube-system", "dns", 53)
+        server.shutdown()
+    ((path, headers),) = seen
+    assert path == "/api/v1/namespaces/kube-system/pods/dns/portforward?ports=53"
+    assert {name.lower(): value for name, value in headers}["authorization"] == "Bearer t"
+    assert [pair for pair in headers if pair[0].startswith("Impersonate")] == [
+        ("Impersonate-User", "jane"),
+        ("Impersonate-Group", "dev"),
+        ("Impersonate-Group", "ops"),
+    ]
