@@ -68,7 +68,8 @@ options:
   services:
     description:
       - The services to verify, each with C(namespace) and C(name). One that has C(to_clusters) is verified only in the
-        members that it names. Other keys are not looked at, so that C(clusterset_services) can be given as it is.
+        members that it names. Other keys are not looked at, so that what
+        M(clusterset.dns.service_exports) takes can be given as it is.
       - An empty list means every ServiceImport that has addresses or endpoints, or should have.
     type: list
     elements: dict

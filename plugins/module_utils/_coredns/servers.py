@@ -83,7 +83,7 @@ def cache_server(one: Workload, corefile: str, zone: str, cluster_domain: str) -
         what += f" that answers on {', '.join(bound)} of each node only, which no port-forward reaches: its {number} pods were not asked"
     gap = _gap(blocks, block, zone, cluster_domain)
     if gap:
-        advice = f"Give ConfigMap {one.namespace}/{where} a server block {zone} that forwards to the cluster's DNS (role coredns_multicluster)."
+        advice = f"Give ConfigMap {one.namespace}/{where} a server block {zone} that forwards to the cluster's DNS (module coredns_multicluster)."
         return Unasked(one.label, f"{what}. {gap}, so that the pods of its nodes do not get these names. {advice}", wrong=True)
     return Unasked(one.label, f"{what}. By its Corefile it passes {zone} on. Set http_image to try the names from inside.", wrong=False)
 

@@ -85,7 +85,7 @@ def invalid_name(name: str) -> str | None:
 
 
 def services_of(cluster: str, services: t.Iterable[Object]) -> list[Object]:
-    """Those of ``services`` (as in ``clusterset_services``) that ``cluster`` imports: all without ``to_clusters``."""
+    """Those of ``services`` (as module ``service_exports`` takes them) that ``cluster`` imports: all without ``to_clusters``."""
     return [one for one in services if cluster in (one.get("to_clusters") or [cluster])]
 
 
@@ -368,7 +368,7 @@ def diagnose(expected: Expectation, answer: Answer, served: bool | None, facts: 
     if expected.fault and got in ("NXDOMAIN", "NODATA"):
         return got.lower(), f"{got}: {expected.fault}. {_remedy(expected.fault)}"
     if expected.drift:
-        return "stale", f"Stale: {_given(answer)}; {expected.drift}. Run the role serviceimport_ips."
+        return "stale", f"Stale: {_given(answer)}; {expected.drift}. Run module serviceimport_ips."
     if not expected.service:
         return got.lower(), f"{got}: {zone} is served, but not from ServiceImports: no multicluster in its block."
     source = expected.source or f"ServiceImport {expected.service} says"
@@ -386,7 +386,7 @@ def _own_name(expected: Expectation, answer: Answer, got: str) -> tuple[str, str
 
 def _not_served(zone: str, answer: Answer, got: str) -> tuple[str, str]:
     todo = (
-        f"this pod does not serve {zone}. Run the role coredns_multicluster; where that was done, the pod has not"
+        f"this pod does not serve {zone}. Run module coredns_multicluster; where that was done, the pod has not"
         " reloaded its Corefile yet, or it is a cache such as NodeLocal DNSCache that needs the zone as well."
     )
     if got == "REFUSED":
@@ -396,24 +396,24 @@ def _not_served(zone: str, answer: Answer, got: str) -> tuple[str, str]:
 
 def _unsynced(facts: Facts) -> str:
     if not facts.crd:
-        return "there is no CRD serviceimports.multicluster.x-k8s.io. Run the role mcs_crds."
+        return "there is no CRD serviceimports.multicluster.x-k8s.io. Run module mcs_crds."
     if facts.denied:
-        return f"RBAC does not let its service account {' and '.join(facts.denied)} them. Run coredns_multicluster."
+        return f"RBAC does not let its service account {' and '.join(facts.denied)} them. Run module coredns_multicluster."
     if facts.denied is None:
-        return "RBAC has to let its service account list and watch them. Run the role coredns_multicluster."
+        return "RBAC has to let its service account list and watch them. Run module coredns_multicluster."
     return "CRD and RBAC are as they should be, so it may still be starting; its log says more."
 
 
 def _remedy(fault: str) -> str:
     if fault.startswith("there is no"):
-        return "Was the service exported to this cluster (role service_exports)?"
+        return "Was the service exported to this cluster (module service_exports)?"
     if fault.endswith("has no ports"):
         return "Give the ServiceImport its ports: without them the name does not exist."
     if "headless" in fault:
-        return "Run the role serviceimport_ips: Karmada delivers EndpointSlices without the labels by which CoreDNS finds them."
+        return "Run module serviceimport_ips: Karmada delivers EndpointSlices without the labels by which CoreDNS finds them."
     if "is no IP address" in fault or "cannot be understood" in fault:
         return "Correct it: CoreDNS answers with what is in there."
-    return "Run the role serviceimport_ips: Karmada does not fill them in."
+    return "Run module serviceimport_ips: Karmada does not fill them in."
 
 
 def _since(answer: Answer, got: str, facts: Facts) -> str:

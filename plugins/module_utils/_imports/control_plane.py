@@ -33,8 +33,7 @@ def require_retain_rule(karmada: Cluster) -> None:
         raise ApiError(
             karmada.name,
             f"{karmada.name}: no ResourceInterpreterCustomization retains spec.ips of ServiceImports, so that Karmada would undo"
-            " what is written. Place one there first, as the examples of this module and the tasks file retain of role serviceimport_ips do,"
-            " or set write_via to override.",
+            " what is written. Place one there first, as the examples of this module do, or set write_via to override.",
             reason="NoRetainRule",
         )
 

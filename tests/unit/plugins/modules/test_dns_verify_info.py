@@ -240,7 +240,7 @@ def test_a_derived_service_with_another_address_is_stale(lab: Lab) -> None:
     assert (row["ok"], row["verdict"], row["expected"], row["answers"]) == (False, "stale", ["10.22.9.99"], ["10.22.4.17"])
     assert row["cause"] == (
         "Stale: answered 10.22.4.17; ServiceImport default/serve says 10.22.4.17, but it should say 10.22.9.99"
-        " (derived Service derived-serve). Run the role serviceimport_ips."
+        " (derived Service derived-serve). Run module serviceimport_ips."
     )
     assert "all right" not in report.summary(rows)
 
@@ -330,7 +330,7 @@ def test_a_headless_service_without_slices_of_its_own_says_so(lab: Lab) -> None:
     member = lab.member("member1", {**HEALTHY, (SERVE, "A"): DENIED})
     member.import_("serve", imported(type="Headless"))
     row = one(lab.rows(services=SERVICES), SERVE)
-    assert (row["ok"], "no EndpointSlice is labelled as its own. Run the role serviceimport_ips" in row["cause"]) == (False, True)
+    assert (row["ok"], "no EndpointSlice is labelled as its own. Run module serviceimport_ips" in row["cause"]) == (False, True)
 
 
 def test_of_many_endpoints_some_hosts_are_asked_and_a_note_says_so(lab: Lab) -> None:
@@ -389,7 +389,7 @@ def test_a_nodelocal_dnscache_that_does_not_know_the_zone_is_wrong(lab: Lab, con
         "DaemonSet kube-system/nodelocaldns is a NodeLocal DNSCache that answers on 169.254.25.10 of each node only, which no port-forward"
         " reaches: its 2 pods were not asked. Its Corefile sends clusterset.local to /etc/resolv.conf, as all names that are not the cluster's"
         " own, so that the pods of its nodes do not get these names. Give ConfigMap kube-system/nodelocaldns a server block clusterset.local"
-        " that forwards to the cluster's DNS (role coredns_multicluster)."
+        " that forwards to the cluster's DNS (module coredns_multicluster)."
     )
     assert [failed["name"] for failed in fleet.failures(rows)] == ["member1"]
 
@@ -450,7 +450,7 @@ def test_one_pod_that_has_not_reloaded(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("crd", "allowed", "says"),
     [
-        (False, True, "Run the role mcs_crds"),
+        (False, True, "Run module mcs_crds"),
         (True, False, "RBAC does not let its service account list and watch them"),
         (True, True, "may still be starting"),
     ],

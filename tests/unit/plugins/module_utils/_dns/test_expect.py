@@ -255,7 +255,7 @@ DENIAL = {"authority": "clusterset.local."}
             answer(**DENIAL),
             {},
             "nodata",
-            "NODATA: ServiceImport default/serve has no ips. Run the role serviceimport_ips",
+            "NODATA: ServiceImport default/serve has no ips. Run module serviceimport_ips",
         ),
         (WANTED, answer(rcode="SERVFAIL", **DENIAL), {"crd": False}, "servfail", "no CRD serviceimports"),
         (WANTED, answer(rcode="SERVFAIL", **DENIAL), {"denied": ("list", "watch")}, "servfail", "list and watch them"),
