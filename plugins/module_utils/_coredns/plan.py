@@ -122,7 +122,8 @@ def _problems(facts: Facts, want: Want) -> list[str]:
     clash = Zone.parse(want.zone).clashes(Zone.parse(want.cluster_domain, "cluster_domain"))
     if clash:
         sentences.append(f"{facts.name}: {clash}")
-    if facts.kubernetes < OLDEST_KUBERNETES:
+    # what is too old to begin with still has a way back
+    if want.present and facts.kubernetes < OLDEST_KUBERNETES:
         sentences.append(f"{facts.name} runs Kubernetes {text(facts.kubernetes)}; {text(OLDEST_KUBERNETES)} or newer is needed. Upgrade it, or leave it out.")
     if facts.nodelocal_missing:
         sentences.append(
@@ -141,7 +142,7 @@ def _problems(facts: Facts, want: Want) -> list[str]:
         hint = f" Found instead: {', '.join(facts.elsewhere)}." if facts.elsewhere else " Nothing there looks like CoreDNS either."
         return [*sentences, f"{facts.name} has no CoreDNS Deployment {label}.{hint} Set namespace and deployment."]
     version = image_version(facts.coredns.image)
-    if version and version < OLDEST_COREDNS:
+    if want.present and version and version < OLDEST_COREDNS:
         sentences.append(f"{facts.name} runs CoreDNS {text(version)}; {text(OLDEST_COREDNS)} or newer is needed. Upgrade it.")
     if facts.coredns.source is None:
         sentences.append(f"{facts.name}: CoreDNS in Deployment {label} reads its Corefile from no ConfigMap. Mount one where -conf points.")

@@ -503,6 +503,14 @@ def test_a_platforms_object_needs_no_rights_in_the_deployment() -> None:
     assert {one["namespace"] for one in found.rights if one["resource"] == "pods"} == {"kube-system", "openshift-dns"}
 
 
+@pytest.mark.parametrize("changes", [{"kubernetes": (1, 20)}, {"coredns": runs(image="coredns:v1.8.0")}], ids=["Kubernetes", "CoreDNS"])
+def test_what_is_too_old_has_a_way_back(changes: dict[str, t.Any]) -> None:
+    """It was newer, or an earlier version of this collection took it."""
+    served = after(facts(), Want())._replace(**changes)
+    assert plan(served, Want()).problems
+    assert "Take the zone out of the Corefile" in names(plan(served, Want(state="absent")))
+
+
 def test_a_block_for_the_platforms_coredns_needs_no_rights_in_pods_but_to_ask_them() -> None:
     done = after(facts(STOCK, platform="k3s"), Want(image=OURS))
     maps = {(verb, "configmaps") for verb in ("get", "patch", "create", "delete")}
