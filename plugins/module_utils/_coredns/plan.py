@@ -384,8 +384,8 @@ class _Here:
             if made.text == (now or ""):
                 return []
             return [EditCorefile("Give the platform's CoreDNS a server block more", (), (namespace, name, key), now, want), ask]
-        step = Delegate(place, OBJECTS[place], present=True)
-        return [step, ask] if _would_change(step, self.facts, self.want) else []
+        step = _delegate(self.facts, self.want)
+        return [step, ask] if step else []
 
     # NodeLocal DNSCache
 
@@ -415,13 +415,14 @@ def _nodelocal_behind(one: NodeLocal, made: Edited) -> bool:
         return False
     text_run = made.text.replace(_PILLARS[0], one.upstream).replace(_PILLARS[1], "/etc/resolv.conf")
     wanted = reload_hash(parse(text_run))
-    return wanted is not None and any(pod["hash"] and pod["hash"] != wanted for pod in one.running)
+    return wanted is not None and any(not pod["gone"] and pod["hash"] != wanted for pod in one.running)
 
 
-def _would_change(step: Delegate, facts: Facts, want: Want) -> bool:
-    """Whether the platform's object is other than it is to be."""
-    world = World(t.cast("t.Any", None), want, facts)
-    return bool(step.outcome(world, t.cast("t.Any", facts.delegated)).verb)
+def _delegate(facts: Facts, want: Want) -> Delegate | None:
+    """What tells the platform's operator of the zone; None where its object is what it is to be."""
+    step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=want.present)
+    step.verb = step.outcome(World(t.cast("t.Any", None), want, facts), t.cast("t.Any", facts.delegated)).verb
+    return step if step.verb else None
 
 
 def _without_names(item: Object) -> dict[str, t.Any]:
@@ -477,9 +478,8 @@ def _absent(facts: Facts, want: Want) -> Plan:
         if now is not None and edited(facts.delegated, key, out).change.changed:
             steps += [EditCorefile("Take the additional server block away", (), (namespace, name, key), now, out), ask]
     else:
-        step = Delegate(facts.platform.place, OBJECTS[facts.platform.place], present=False)
-        if _would_change(step, facts, want):
-            steps += [step, ask]
+        step = _delegate(facts, want)
+        steps += [step, ask] if step else []
     # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
     if facts.zone_server and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)

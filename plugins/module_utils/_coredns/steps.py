@@ -688,11 +688,12 @@ class Ask(Step):
 
 @dataclasses.dataclass
 class Delegate(Step):
-    """Have a platform's operator forward the zone, or no longer."""
+    """Have a platform's operator forward the zone, or no longer. ``verb`` is what becomes of its object: ``create``, ``patch`` or ``delete``."""
 
     place: str
     object: tuple[str, str, str]  # collection, name, label
     present: bool
+    verb: str = ""
     _change: Change | None = None
 
     @property
@@ -708,7 +709,9 @@ class Delegate(Step):
         collection = self.object[0].split("/")
         group = collection[2] if collection[1] == "apis" else ""
         namespace = collection[collection.index("namespaces") + 1] if "namespaces" in collection else ""
-        return [right(verb, collection[-1], namespace, group) for verb in ("get", "create", "patch", "delete")]
+        # and the way back
+        undone = {"create": "delete", "patch": "patch", "delete": "create"}[self.verb]
+        return [right(verb, collection[-1], namespace, group) for verb in dict.fromkeys(("get", self.verb, undone))]
 
     def outcome(self, world: World, found: Object | None) -> delegation.Outcome:
         want = delegation.Want(world.want.zone, (world.addresses or (PLACEHOLDER,)) if self.present else ())

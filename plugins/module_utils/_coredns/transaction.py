@@ -28,13 +28,16 @@ if t.TYPE_CHECKING:
 
 __all__ = ["assess", "main_of"]
 
+Right = dict[str, str]
+
 # From here on an API server asks for ``create`` as well where a pod is reached by WebSocket (AuthorizePodWebsocketUpgradeCreatePermission).
 _CREATES_FORWARDS = (1, 35)
 
 
-def assess(cluster: Cluster, want: Want, *, check_mode: bool = False) -> tuple[Facts, Plan]:
+def assess(cluster: Cluster, want: Want, *, check_mode: bool = False, granted: t.Container[Right] = ()) -> tuple[Facts, Plan]:
     """What a member is, and what is to be done in it. What its credentials may not do is a problem.
 
+    :arg granted: rights that are known already.
     :raises ApiError: it does not answer. :raises CorefileError: the zone is none.
     """
     facts = look(cluster, want)
@@ -43,15 +46,19 @@ def assess(cluster: Cluster, want: Want, *, check_mode: bool = False) -> tuple[F
         return facts, found._replace(problems=(*found.problems, f"{cluster.name}: the Python package PyYAML is needed for RKE2. Install it."))
     if not found.steps:
         return facts, found
-    lease = [{**right, "namespace": want.namespace} for right in RIGHTS]
-    needed = [*found.rights, *lease]
-    if facts.kubernetes >= _CREATES_FORWARDS:
-        needed += [{**right, "verb": "create"} for right in found.rights if right.get("subresource") == "portforward"]
-    missing = [describe_right(right) for right in cluster.can_i(needed)]
+    missing = [describe_right(right) for right in cluster.can_i(one for one in _needed(facts, found, want) if one not in granted)]
     if missing:
         sentence = f"{cluster.name}: the credentials in use may not {'; nor '.join(missing)}. Grant that or set another kubeconfig or context."
         found = found._replace(problems=(*found.problems, sentence))
     return facts, found
+
+
+def _needed(facts: Facts, todo: Plan, want: Want) -> list[Right]:
+    """The rights that carrying out a plan takes."""
+    needed = [*todo.rights, *({**right, "namespace": want.namespace} for right in RIGHTS)]
+    if facts.kubernetes >= _CREATES_FORWARDS:
+        needed += [{**right, "verb": "create"} for right in todo.rights if right.get("subresource") == "portforward"]
+    return needed
 
 
 def main_of(module: AnsibleModule) -> t.NoReturn:
@@ -86,7 +93,7 @@ def _run(module: AnsibleModule, cluster: Cluster, want: Want) -> dict[str, t.Any
     if todo.steps and not module.check_mode:
         with change.lease_of(world) as lease:
             # what was seen before the lease was held may be another run's doing
-            facts, todo = assess(cluster, want)
+            facts, todo = assess(cluster, want, granted=_needed(facts, todo, want))
             _refuse(module, facts, todo)
             world = World(cluster, want, facts)
             if module._diff:

@@ -607,6 +607,22 @@ def test_absent_of_either_zone_does_not_touch_the_other(run: Run, old: MemberSta
     assert not good(run(old, image=NEW, zone=first, state="absent"))["changed"]
 
 
+def test_a_right_is_asked_for_once(run: Run, old: MemberStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the Lease is held; under it what the plan needs beyond that."""
+    asked: list[str] = []
+    reviewed = old._reviewed
+
+    def review(body: t.Any) -> bool:
+        if body["kind"] == "SelfSubjectAccessReview":
+            asked.append(json.dumps(body["spec"], sort_keys=True))
+        return reviewed(body)
+
+    monkeypatch.setattr(old, "_reviewed", review)
+    good(run(old, image=NEW))
+    assert asked
+    assert sorted(set(asked)) == sorted(asked)
+
+
 def test_a_teardown_that_fails_goes_back(run: Run, old: MemberStandIn) -> None:
     good(run(old, image=NEW))
     old.arm()

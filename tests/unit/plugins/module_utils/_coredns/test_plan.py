@@ -364,6 +364,10 @@ def test_nodelocal_dnscache_is_settled_once_each_pod_runs_it() -> None:
     assert plan(done._replace(nodelocal=(nodelocal(text=text, running=(ran,)),)), Want()).settled
     behind = plan(done._replace(nodelocal=(nodelocal(text=text, running=({**ran, "hash": "older"},)),)), Want())
     assert names(behind) == [edit.name]
+    unknown = plan(done._replace(nodelocal=(nodelocal(text=text, running=({**ran, "hash": ""},)),)), Want())
+    assert names(unknown) == [edit.name]
+    gone = plan(done._replace(nodelocal=(nodelocal(text=text, running=({**ran, "hash": "", "gone": True},)),)), Want())
+    assert gone.settled
 
 
 def test_gkes_nodelocal_dnscache_reads_the_platforms_own_object() -> None:
@@ -498,7 +502,9 @@ def test_rights_are_those_that_the_steps_use() -> None:
 def test_a_platforms_object_needs_no_rights_in_the_deployment() -> None:
     found = plan(openshift(), Want(image=OURS))
     dnses = {one["verb"] for one in found.rights if one["resource"] == "dnses"}
-    assert dnses == {"get", "create", "patch", "delete"}
+    assert dnses == {"get", "patch"}
+    bare = facts(platform="gke", coredns=None, config_map=None, text=None)
+    assert {one["verb"] for one in step_of(plan(bare, Want(image=OURS)), Delegate).rights} == {"get", "create", "delete"}
     assert {one["namespace"] for one in found.rights if one["resource"] == "deployments"} == {"kube-system"}
     assert {one["namespace"] for one in found.rights if one["resource"] == "pods"} == {"kube-system", "openshift-dns"}
 
