@@ -136,6 +136,10 @@ options:
         own, such as C(clusterset.server) in ConfigMap C(coredns-custom). O(state=absent) removes a key and a ConfigMap that were made so.
     type: bool
     default: false
+  fleet:
+    description: The fleet of which a ConfigMap is that O(create) makes. O(state=absent) deletes one that was made for this fleet alone.
+    type: str
+    default: default
   proven:
     description:
       - The Corefile that this call is expected to make, as an earlier call in check mode returned it. If someone else has
@@ -312,11 +316,12 @@ ARGUMENT_SPEC = {
     "over_cluster_domain": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
     "create": {"type": "bool", "default": False},
+    "fleet": {"default": "default"},
     "proven": {},
     "restore": {},
 }
 # What is no setting of the edit itself.
-_NO_EDIT = ("create", "proven", "restore")
+_NO_EDIT = ("create", "fleet", "proven", "restore")
 # How often a Corefile that someone else changed meanwhile is read and edited anew.
 _ATTEMPTS = 3
 

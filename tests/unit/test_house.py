@@ -58,3 +58,10 @@ def test_who_deletes_says_which_object_he_has_seen(file: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     deletes = [call for call in calls if call.func.attr == "delete"]  # type: ignore[attr-defined]
     assert [call.lineno for call in deletes if "found" not in {keyword.arg for keyword in call.keywords}] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(MODULE_UTILS)))
+def test_labels_of_ours_are_written_in_one_place(file: Path) -> None:
+    strings = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    own = strings & {"app.kubernetes.io/managed-by", "app.kubernetes.io/part-of", "clusterset.dns/fleet"}
+    assert not own or file == MODULE_UTILS / "_kube" / "ownership.py"

@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import typing as t
 
-__all__ = ["ANNOTATION", "LABELS", "DelegationError", "Outcome", "Want", "plain", "servers", "stub_domains", "target"]
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
+
+__all__ = ["ANNOTATION", "DelegationError", "Outcome", "Want", "made_by_us", "plain", "servers", "stub_domains", "target"]
 
 Object = t.Mapping[str, t.Any]
 
 # JSON: by zone what has to come back when it goes.
 ANNOTATION = "clusterset.dns/delegation"
-LABELS = {"app.kubernetes.io/managed-by": "clusterset.dns", "app.kubernetes.io/part-of": "clusterset.dns"}
 # Our entry among OpenShift's servers, which are told apart by their names.
 _SERVER = "clusterset-dns"
 
@@ -30,10 +31,11 @@ class DelegationError(ValueError):
 
 
 class Want(t.NamedTuple):
-    """``addresses`` are those of the DNS servers for ``zone``; none if it shall not be forwarded any more."""
+    """``addresses`` are those of the DNS servers for ``zone``; none if it shall not be forwarded any more. An object that is made is of ``fleet``."""
 
     zone: str
     addresses: tuple[str, ...]
+    fleet: str = ownership.DEFAULT_FLEET
 
 
 class Outcome(t.NamedTuple):
@@ -147,12 +149,12 @@ def _write_stubs(
 ) -> Outcome:
     said = {"before": before or "", "after": after or "", "was": was}
     if found is None:
-        metadata = {"name": "kube-dns", "labels": LABELS, "annotations": {ANNOTATION: _dump({want.zone: record})}}
+        metadata = {"name": "kube-dns", "labels": ownership.labels(want.fleet), "annotations": {ANNOTATION: _dump({want.zone: record})}}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"stubDomains": after}}
         return Outcome("create", body, **said)
     if found.get("immutable"):
         raise DelegationError("the ConfigMap is immutable. Delete it and create it again without `immutable: true`.")
-    if after is None and _made_by_us(found) and set(found.get("data") or {}) == {"stubDomains"}:
+    if after is None and made_by_us(found, want) and set(found.get("data") or {}) == {"stubDomains"}:
         return Outcome("delete", None, **said)
     body = {"metadata": _metadata(found, want.zone, record), "data": {"stubDomains": after}}
     return Outcome("patch", body, **said)
@@ -237,5 +239,6 @@ def _metadata(found: Object, zone: str, record: Object | None) -> dict[str, t.An
     }
 
 
-def _made_by_us(found: Object) -> bool:
-    return LABELS.items() <= (found["metadata"].get("labels") or {}).items()
+def made_by_us(found: Object, want: Want) -> bool:
+    """Whether an object was made for this fleet, or by the version before fleets."""
+    return ownership.fleet_of(found) in (want.fleet, "")

@@ -17,15 +17,16 @@ import traceback
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation import (
-    LABELS,
     DelegationError,
     Outcome,
     Want,
+    made_by_us,
     plain,
     target,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import describe
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import Block, CorefileError, Directive, normal, parse
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 
 try:
     import yaml
@@ -56,7 +57,7 @@ def helm_values(found: Object | None, want: Want, corefile: str | None) -> Outco
         notes = (f"valuesContent still sends {want.zone} to {', '.join(left)}, which was not put there by this module.",) if left else ()
         if not ours:
             return Outcome(before=before, after=before, notes=notes)
-        return _write(found, text, base, was)._replace(notes=notes)
+        return _write(found, want, text, base, was)._replace(notes=notes)
     if ours and target(was) == target(want.addresses):
         return Outcome(before=before, after=before, was=was)
     present = _servers(base)
@@ -69,7 +70,7 @@ def helm_values(found: Object | None, want: Want, corefile: str | None) -> Outco
             " zone to it."
         )
     after = _with(base, want, present, corefile)
-    outcome = _write(found, text, after, was)
+    outcome = _write(found, want, text, after, was)
     if present is None:
         note = (
             "valuesContent had no servers, and Helm takes that list as a whole: the server blocks that CoreDNS runs now were put beside that"
@@ -79,18 +80,18 @@ def helm_values(found: Object | None, want: Want, corefile: str | None) -> Outco
     return outcome
 
 
-def _write(found: Object | None, before: str | None, after: str, was: tuple[str, ...]) -> Outcome:
+def _write(found: Object | None, want: Want, before: str | None, after: str, was: tuple[str, ...]) -> Outcome:
     said = {"before": before or "", "after": after, "was": was}
     if found is None:
         body = {
             "apiVersion": "helm.cattle.io/v1",
             "kind": "HelmChartConfig",
-            "metadata": {"name": "rke2-coredns", "labels": LABELS},
+            "metadata": {"name": "rke2-coredns", "labels": ownership.labels(want.fleet)},
             "spec": {"valuesContent": after},
         }
         return Outcome("create", body, **said)
     metadata = found["metadata"]
-    if not after and LABELS.items() <= (metadata.get("labels") or {}).items():
+    if not after and made_by_us(found, want):
         return Outcome("delete", None, **said)
     # A text that was not there and one that is empty are the same to Helm, not to who compares.
     value = after if after or before == "" else None

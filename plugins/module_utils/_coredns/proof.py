@@ -11,6 +11,7 @@ import copy
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.expect import Expectation, Question, health
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 
 Object = t.Mapping[str, t.Any]
 
@@ -31,7 +32,7 @@ def config_map(found: Object, key: str, corefile: str, deployment: str) -> dict[
         "kind": "ConfigMap",
         "metadata": {
             "generateName": "clusterset-dns-proof-",
-            "labels": {LABEL: deployment, "app.kubernetes.io/managed-by": "clusterset.dns"},
+            "labels": {LABEL: deployment, ownership.MANAGED_BY: ownership.OURS},
         },
         "data": {**(found.get("data") or {}), key: corefile},
         "binaryData": found.get("binaryData") or {},

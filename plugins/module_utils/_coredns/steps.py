@@ -497,7 +497,7 @@ class EditCorefile(Step):
             self._change = Change(self.label, collection, name, "", None, found)
             return
         try:
-            write = place.write_of(found, name, key, done.text, first=done.change.first, last=last)
+            write = place.write_of(found, name, key, done.text, first=done.change.first, last=last, fleet=world.want.fleet)
         except place.PlaceError as error:
             raise StepError(f"{self.label}: {error}") from error
         self._change = Change(self.label, collection, name, write.verb, write.body, found)
@@ -714,7 +714,7 @@ class Delegate(Step):
         return [right(verb, collection[-1], namespace, group) for verb in dict.fromkeys(("get", self.verb, undone))]
 
     def outcome(self, world: World, found: Object | None) -> delegation.Outcome:
-        want = delegation.Want(world.want.zone, (world.addresses or (PLACEHOLDER,)) if self.present else ())
+        want = delegation.Want(world.want.zone, (world.addresses or (PLACEHOLDER,)) if self.present else (), world.want.fleet)
         try:
             if self.place == "stub_domains":
                 return delegation.stub_domains(found, want)

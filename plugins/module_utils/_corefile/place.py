@@ -19,6 +19,7 @@ import os
 import tempfile
 import typing as t
 
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 
 if t.TYPE_CHECKING:
@@ -55,7 +56,6 @@ PLACE_ARG_SPEC = {
 ANNOTATION = "clusterset.dns/original"
 # What the API server allows for all annotations of an object: apimachinery, TotalAnnotationSizeLimitB.
 _ANNOTATIONS_LIMIT = 256 * 1024
-_LABELS = {"app.kubernetes.io/managed-by": "clusterset.dns", "app.kubernetes.io/part-of": "clusterset.dns"}
 
 
 class PlaceError(Exception):
@@ -143,17 +143,19 @@ def original_of(record: t.Mapping[str, str], text: str | None) -> str | None:
     return original if unchanged and original is not None and record["sha512"] in (_sha512(original), "") else None
 
 
-def write_of(config_map: Object | None, name: str, key: str, text: str, *, first: bool, last: bool) -> Write:
+def write_of(
+    config_map: Object | None, name: str, key: str, text: str, *, first: bool, last: bool, fleet: str = ownership.DEFAULT_FLEET
+) -> Write:
     """What has to be sent so that a ConfigMap's key has a text.
 
     :arg config_map: the object as it was read, None where there is none. A patch is refused (409) if it changed since.
     :arg first: nothing of ours was there before, so what was is recorded.
-    :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap, that was made for us.
+    :arg last: nothing of ours is left, so the record goes, and with it a key, or a ConfigMap of our fleet's, that was made for us.
     :raises PlaceError: the ConfigMap cannot be changed.
     """
     if config_map is None:
         annotations = {ANNOTATION: json.dumps({key: _record(None, text)})}
-        metadata = {"name": name, "labels": _LABELS, "annotations": annotations}
+        metadata = {"name": name, "labels": ownership.labels(fleet), "annotations": annotations}
         return Write("create", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: text}})
     if config_map.get("immutable"):
         raise PlaceError(
@@ -172,7 +174,7 @@ def write_of(config_map: Object | None, name: str, key: str, text: str, *, first
             originals[key]["ours"] = _sha512(text)
     if last and originals.pop(key, {}).get("sha512") == "" and not text:
         value = None
-    if value is None and set(config_map.get("data") or {}) == {key} and _LABELS.items() <= (metadata.get("labels") or {}).items():
+    if value is None and set(config_map.get("data") or {}) == {key} and ownership.fleet_of(config_map) in (fleet, ""):
         return Write("delete")
     record = _fitting(originals, annotations) if originals else None
     return Write(
@@ -187,10 +189,11 @@ def write_of(config_map: Object | None, name: str, key: str, text: str, *, first
 class ConfigMap:
     """A Corefile in a ConfigMap. What is written is refused by the API server (409) if the object changed since it was read."""
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, key: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, name: str, key: str, fleet: str = ownership.DEFAULT_FLEET) -> None:
         self.cluster = cluster
         self.name = name
         self.key = key
+        self.fleet = fleet
         self.label = f"ConfigMap {namespace}/{name}, key {key}, of {cluster.name}"
         self._collection = f"/api/v1/namespaces/{namespace}/configmaps"
         self._path = f"{self._collection}/{name}"
@@ -208,7 +211,7 @@ class ConfigMap:
     def write(self, text: str, *, first: bool, last: bool, dry_run: bool) -> None:
         """Write the key; ``first`` and ``last`` as for :func:`write_of`."""
         try:
-            write = write_of(self._found, self.name, self.key, text, first=first, last=last)
+            write = write_of(self._found, self.name, self.key, text, first=first, last=last, fleet=self.fleet)
         except PlaceError as error:
             raise PlaceError(f"{self.label}: {error}") from None
         if write.verb == "create":
@@ -224,7 +227,7 @@ def place_of(module: AnsibleModule) -> File | ConfigMap:
     params = module.params
     if params["path"]:
         return File(params["path"])
-    return ConfigMap(Cluster.from_module(module), params["namespace"], params["name"], params["key"])
+    return ConfigMap(Cluster.from_module(module), params["namespace"], params["name"], params["key"], params.get("fleet", ownership.DEFAULT_FLEET))
 
 
 def _originals(annotations: t.Mapping[str, str] | None) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ import time
 import typing as t
 from urllib.parse import urlsplit
 
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.waiting import Waiter
 
@@ -22,8 +23,8 @@ if t.TYPE_CHECKING:
 Object = t.Mapping[str, t.Any]
 
 LABELS = {
-    "app.kubernetes.io/managed-by": "clusterset.dns",
-    "app.kubernetes.io/part-of": "clusterset.dns",
+    ownership.MANAGED_BY: ownership.OURS,
+    ownership.PART_OF: ownership.OURS,
     "app.kubernetes.io/component": "http-query",
 }
 LABEL_SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())

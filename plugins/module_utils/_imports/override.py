@@ -13,9 +13,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._imports.addresses import Key
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-LABELS = {MANAGED_BY: "clusterset.dns", "app.kubernetes.io/part-of": "clusterset.dns"}
+LABELS = {ownership.MANAGED_BY: ownership.OURS, ownership.PART_OF: ownership.OURS}
 SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
 ROOT = "/apis/policy.karmada.io/v1alpha1"
 

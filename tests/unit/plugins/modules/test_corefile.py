@@ -18,6 +18,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing i
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import parse, reload_hash
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import ANNOTATION, PlaceError, Write, text_of, write_of
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import recorded as recorded_in
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.modules import corefile, corefile_info
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
@@ -462,3 +463,21 @@ def test_writes_that_make_and_remove_a_configmap() -> None:
     assert write_of(there, "coredns-custom", "clusterset.server", "", first=False, last=True) == Write("delete")
     with pytest.raises(PlaceError, match="the ConfigMap is immutable"):
         write_of({**there, "immutable": True}, "coredns-custom", "clusterset.server", "", first=False, last=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "verb"),
+    [
+        (ownership.labels("east"), "delete"),
+        # as the version before fleets made it
+        ({ownership.MANAGED_BY: ownership.OURS, ownership.PART_OF: ownership.OURS}, "delete"),
+        (ownership.labels("west"), "patch"),
+        ({ownership.MANAGED_BY: "Helm"}, "patch"),
+    ],
+    ids=["ours", "before fleets", "another fleet", "Helm"],
+)
+def test_a_configmap_goes_if_it_was_made_for_the_fleet(labels: dict[str, str], verb: str) -> None:
+    made = write_of(None, "coredns-custom", "clusterset.server", "x", first=True, last=False, fleet="east").body or {}
+    assert made["metadata"]["labels"] == ownership.labels("east")
+    there = {**made, "metadata": {**made["metadata"], "labels": labels, "resourceVersion": "1"}}
+    assert write_of(there, "coredns-custom", "clusterset.server", "", first=False, last=True, fleet="east").verb == verb

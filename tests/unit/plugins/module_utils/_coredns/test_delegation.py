@@ -18,6 +18,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation
     stub_domains,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation_helm import helm_values, servers_of
+from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 
 ZONE = "clusterset.local"
 THERE, ELSEWHERE, GONE = Want(ZONE, ("10.96.1.2",)), Want(ZONE, ("10.96.3.4",)), Want(ZONE, ())
@@ -297,3 +298,19 @@ def test_helm_values_by_hand_are_adopted_or_refused() -> None:
 def test_helm_values_that_cannot_be_edited_are_refused(values: str, corefile: str | None, words: str) -> None:
     with pytest.raises(DelegationError, match=words):
         helm_values(config(values), THERE, corefile)
+
+
+# --- whose it is ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [ownership.labels("east"), {ownership.MANAGED_BY: ownership.OURS, ownership.PART_OF: ownership.OURS}])
+@pytest.mark.parametrize("tell", [stub_domains, lambda found, want: helm_values(found, want, LIVE)], ids=["GKE", "RKE2"])
+def test_an_object_that_was_made_for_the_fleet_goes_with_it(tell: t.Callable[[Object | None, Want], Outcome], labels: dict[str, str]) -> None:
+    """So does one of the version before fleets. What another fleet made stays."""
+    made = applied(None, tell(None, THERE._replace(fleet="east")))
+    assert made is not None
+    assert made["metadata"]["labels"] == ownership.labels("east")
+    there = {**made, "metadata": {**made["metadata"], "labels": labels}}
+    assert tell(there, GONE._replace(fleet="east")).verb == "delete"
+    other = {**made, "metadata": {**made["metadata"], "labels": ownership.labels("west")}}
+    assert tell(other, GONE._replace(fleet="east")).verb == "patch"
