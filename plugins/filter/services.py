@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import typing as t
-from functools import partial
 
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile import zone as _zone
 from ansible_collections.clusterset.dns.plugins.module_utils._karmada.services import input_problems
+
+
+def _problems(services: t.Any, *, zone: str, cluster_domain: str, members: t.Collection[str], prune: bool = False) -> list[str]:
+    sentences = _zone.problems(zone, cluster_domain, "clusterset_zone")
+    return sentences + input_problems(services, members=members, prune=prune, prefix="clusterset_")
 
 
 class FilterModule:
     """Filters on ``clusterset_services``."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"input_problems": partial(input_problems, prefix="clusterset_")}
+        return {"input_problems": _problems}

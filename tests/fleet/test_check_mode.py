@@ -67,7 +67,7 @@ def test_check_mode_on_a_stock_fleet(fleet: Fleet, stock_fleet: Versions) -> Non
 
 SERVE = {"namespace": "default", "name": "serve", "ports": [{"name": "http", "port": 80}], "from_clusters": ["member1"]}
 WRONG: dict[str, tuple[dict[str, t.Any], str]] = {
-    "zone is the cluster domain": ({"clusterset_zone": "cluster.local"}, "the cluster domain, which every Service"),
+    "zone is the cluster domain": ({"clusterset_zone": "cluster.local"}, "is the cluster domain itself"),
     "service without ports": ({"clusterset_services": [{**SERVE, "ports": []}]}, "port"),
     "unknown cluster exports": ({"clusterset_services": [{**SERVE, "from_clusters": ["nowhere"]}]}, "nowhere"),
     "unknown cluster imports": ({"clusterset_services": [{**SERVE, "to_clusters": ["nowhere"]}]}, "nowhere"),

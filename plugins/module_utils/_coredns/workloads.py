@@ -107,12 +107,17 @@ def workload(item: Object, kind: str) -> Workload:
 
 def runs_coredns(item: Object) -> bool:
     """Whether a Deployment or DaemonSet runs CoreDNS, by the name of an image or of a container, or by an argument ``-conf``."""
-    for one in item["spec"]["template"]["spec"]["containers"]:
-        name = one.get("image", "").partition("@")[0]
-        words = [*(one.get("command") or []), *(one.get("args") or [])]
-        if one["name"] == "coredns" or any(part in name for part in _IMAGES) or _argument(words, "conf"):
-            return True
-    return False
+    return any(one["name"] == "coredns" or _has_image(one) or _is_configured(one) for one in item["spec"]["template"]["spec"]["containers"])
+
+
+def _has_image(runs: Object) -> bool:
+    """Whether a container's image is called as one of CoreDNS is; a registry or a tag of that name says nothing."""
+    name = posixpath.basename(runs.get("image", "").partition("@")[0]).partition(":")[0]
+    return any(part in name for part in _IMAGES)
+
+
+def _is_configured(runs: Object) -> bool:
+    return bool(_argument([*(runs.get("command") or []), *(runs.get("args") or [])], "conf"))
 
 
 def dns_workloads(deployments: t.Iterable[Object], daemon_sets: t.Iterable[Object]) -> list[Workload]:
@@ -194,8 +199,8 @@ def _tolerates(toleration: Object, taint: Object) -> bool:
 def container_of(containers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     """The container that runs CoreDNS: the one of that name, else the first with such an image or with ``-conf``, else the first."""
     named = [one for one in containers if one["name"] == "coredns"]
-    known = [one for one in containers if any(part in one.get("image", "").partition("@")[0] for part in _IMAGES)]
-    configured = [one for one in containers if _argument([*(one.get("command") or []), *(one.get("args") or [])], "conf")]
+    known = [one for one in containers if _has_image(one)]
+    configured = [one for one in containers if _is_configured(one)]
     return [*named, *known, *configured, containers[0]][0]
 
 

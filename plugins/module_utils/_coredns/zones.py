@@ -11,30 +11,18 @@ Pure but for :func:`serving`.
 
 from __future__ import annotations
 
-import posixpath
 import typing as t
 
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import runs_coredns
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, parse
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 
 Object = t.Mapping[str, t.Any]
 # namespace and name of a ConfigMap
 Key = tuple[str, str]
 
-_IMAGES = ("coredns", "k8s-dns-node-cache")
 _KINDS = {"Deployment": "deployments", "DaemonSet": "daemonsets"}
-
-
-def is_coredns(item: Object) -> bool:
-    """Whether a Deployment or DaemonSet looks like CoreDNS: an argument ``-conf``, or the name of an image."""
-    for container in item["spec"]["template"]["spec"].get("containers") or []:
-        image = posixpath.basename(container.get("image", "")).partition("@")[0].partition(":")[0]
-        words = [*(container.get("command") or []), *(container.get("args") or [])]
-        if any(part in image for part in _IMAGES) or any(
-            word.lstrip("-").partition("=")[0] == "conf" and word[:1] == "-" for word in words
-        ):
-            return True
-    return False
 
 
 def configmaps(item: Object) -> list[Key]:
@@ -57,25 +45,20 @@ def zones(text: str) -> list[str]:
     # An imported file may stand between server blocks or inside one.
     for body in (text, f". {{\n{text}\n}}\n"):
         try:
-            blocks = parse(body).blocks
+            corefile = parse(body)
         except CorefileError:
             readable = readable and body != text
             continue
-        for block in blocks:
-            for directive in block.directives:
-                if directive.name == "multicluster":
-                    found += [token.text for token in directive.args] or [key.token.text for key in block.keys]
-                elif directive.name == "kubernetes":
-                    found += [token.text for option in directive.options if option[0].text == "multicluster" for token in option[1:]]
+        found += [one.zone for one in multicluster_zones(corefile) if one.mode != "forward"]
     if not readable and not found and "multicluster" in text:
         return ["a zone that cannot be read"]
-    return list(dict.fromkeys(zone.rstrip(".").lower() or "." for zone in found))
+    return list(dict.fromkeys(found))
 
 
 def served(workloads: t.Iterable[tuple[str, Object]], found: t.Mapping[Key, Object]) -> list[str]:
     """A sentence for each zone that is served for multicluster, and for each CoreDNS whose Corefile cannot be seen.
 
-    :arg workloads: the kind and the object of each that :func:`is_coredns`.
+    :arg workloads: the kind and the object of each that :func:`runs_coredns`.
     :arg found: the ConfigMaps that they mount. One that is missing is not there.
     """
     sentences = []
@@ -92,7 +75,7 @@ def served(workloads: t.Iterable[tuple[str, Object]], found: t.Mapping[Key, Obje
 
 def serving(cluster: Cluster) -> list[str]:
     """What :func:`served` says of a cluster. :raises ApiError: it cannot be looked at."""
-    workloads = [(kind, item) for kind, plural in _KINDS.items() for item in cluster.list(f"/apis/apps/v1/{plural}") if is_coredns(item)]
+    workloads = [(kind, item) for kind, plural in _KINDS.items() for item in cluster.list(f"/apis/apps/v1/{plural}") if runs_coredns(item)]
     wanted = dict.fromkeys(key for _kind, item in workloads for key in configmaps(item))
     found = {key: cluster.get(f"/api/v1/namespaces/{key[0]}/configmaps/{key[1]}", missing_ok=True) for key in wanted}
     return served(workloads, {key: item for key, item in found.items() if item})

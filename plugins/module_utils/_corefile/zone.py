@@ -11,7 +11,7 @@ import dataclasses
 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, covers, normal
 
-__all__ = ["Zone"]
+__all__ = ["Zone", "problems"]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -59,3 +59,12 @@ class Zone:
                 f"the zone {self} and the cluster domain {other} lie within one another; take a zone beside it, such as clusterset.local."
             )
         return None
+
+
+def problems(zone: str, cluster_domain: str, option: str = "zone") -> list[str]:
+    """Why a zone that a user wrote cannot be, a sentence each; none where it can."""
+    try:
+        clash = Zone.parse(zone, option).clashes(cluster_domain)
+    except CorefileError as error:
+        return [str(error)]
+    return [f"{option}: {clash}"] if clash else []

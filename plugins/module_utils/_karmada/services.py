@@ -20,7 +20,6 @@ KINDS = ("ServiceExport", "ServiceImport")
 # Service names are RFC 1035 labels, namespaces RFC 1123 labels; a ServiceExport's name becomes a label of a DNS name.
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_ZONE = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 # Karmada makes a Service derived-NAME in each cluster that imports.
 _LONGEST_NAME = 63 - len("derived-")
 # Karmada propagates nothing of its own namespaces (names.IsReservedNamespace) and of kube-* (--skipped-propagating-namespaces).
@@ -60,23 +59,14 @@ def problems(services: t.Sequence[t.Any], members: t.Collection[str], option: st
     return sentences
 
 
-def input_problems(
-    services: t.Any, *, members: t.Collection[str], zone: str, cluster_domain: str, prune: bool = False, prefix: str = ""
-) -> list[str]:
-    """What is wrong with the input of a whole run, seen before anything is written: the zone, the names of the members, and :func:`problems`.
+def input_problems(services: t.Any, *, members: t.Collection[str], prune: bool = False, prefix: str = "") -> list[str]:
+    """What is wrong with the input of a whole run, seen before anything is written: the names of the members, and :func:`problems`.
 
     :arg members: the names that the inventory gives to the member clusters.
     :arg prune: whether services that are not in the list are withdrawn.
-    :arg prefix: what stands before ``services`` and ``zone`` in the names of the variables that hold them.
+    :arg prefix: what stands before ``services`` in the name of the variable that holds them.
     """
     sentences = []
-    if zone.rstrip(".").lower() == cluster_domain.rstrip(".").lower():
-        sentences.append(
-            f"{prefix}zone is {zone}, the cluster domain, which every Service of every cluster has its name in."
-            " Set another one, such as clusterset.local."
-        )
-    if not _ZONE.fullmatch(zone.rstrip(".").lower()):
-        sentences.append(f"{prefix}zone is {zone!r}, which is no DNS name. Set one, such as clusterset.local.")
     twice = sorted({name for name in members if list(members).count(name) > 1})
     if twice:
         sentences.append(f"Two members are called {', '.join(twice)}. Give each cluster a name of its own, the one that Karmada uses.")

@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.zones import configmaps, is_coredns, served, zones
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import runs_coredns
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.zones import configmaps, served, zones
 
 BUILTIN = ".:53 {\n    kubernetes cluster.local clusterset.local {\n        multicluster clusterset.local\n    }\n}\n"
 PLAIN = ".:53 {\n    kubernetes cluster.local\n    forward . /etc/resolv.conf\n}\n"
@@ -25,6 +26,7 @@ def workload(image: str = "registry.k8s.io/coredns/coredns:v1.12.1", args: t.Seq
         ("registry.k8s.io/coredns/coredns:v1.12.1", (), True),
         ("localhost:5000/clusterset-coredns@sha256:00", (), True),
         ("registry.k8s.io/dns/k8s-dns-node-cache:1.26", (), True),
+        ("example.test/nodelocaldns:1", (), True),
         ("example.test/dns:1", ("-conf", "/etc/coredns/Corefile"), True),
         ("example.test/dns:1", ("-conf=/etc/coredns/Corefile",), True),
         ("coredns.test/web:1", (), False),
@@ -32,7 +34,7 @@ def workload(image: str = "registry.k8s.io/coredns/coredns:v1.12.1", args: t.Seq
     ],
 )
 def test_what_looks_like_coredns(image: str, args: tuple[str, ...], answer: bool) -> None:
-    assert is_coredns(workload(image, args)) is answer
+    assert runs_coredns(workload(image, args)) is answer
 
 
 def test_configmaps_are_seen_in_projected_volumes() -> None:
@@ -52,6 +54,8 @@ def test_configmaps_are_seen_in_projected_volumes() -> None:
         # a file that is imported inside a server block
         ("multicluster clusterset.local\n", ["clusterset.local"]),
         ("kubernetes clusterset.local {\n    multicluster clusterset.local\n}\n", ["clusterset.local"]),
+        # a zone of ours that another CoreDNS serves needs no definition here
+        ("# clusterset.dns: begin a.test\na.test {\n    forward . 10.1.1.1\n}\n# clusterset.dns: end a.test\n", []),
         # nobody can tell
         ("a {\n    multicluster x\n", ["a zone that cannot be read"]),
         ("a {\n    forward . 1.1.1.1\n", []),
