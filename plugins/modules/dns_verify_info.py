@@ -293,89 +293,22 @@ duration:
   sample: 0.8
 """
 
-import http.client
 import os
 import time
-import typing as t
+from functools import partial
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.servers import cache_server, caches, dns_services
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.servers import servers
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import report
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.arguments import VERIFY_ARG_SPEC, settings_from, wants_from
-from ansible_collections.clusterset.dns.plugins.module_utils._dns.endpoints import SERVICE, endpoints_of
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.look import look
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.query import require_library
-from ansible_collections.clusterset.dns.plugins.module_utils._dns.verification import Fleet, Group, Look, Unasked
-from ansible_collections.clusterset.dns.plugins.module_utils._imports.desired import Rules, desired_ips, needs_endpoints
-from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SELECTOR, imported_slice
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster
+from ansible_collections.clusterset.dns.plugins.module_utils._dns.verification import Fleet
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.desired import Comparison
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
 
-IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"
-CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceimports.multicluster.x-k8s.io"
-SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
-Objects = list[dict[str, t.Any]]
-
-
-def look(cluster: Cluster, options: t.Mapping[str, t.Any]) -> Look:
-    """What a member's API server says. Here the packages meet that may not know one another."""
-    imports = allowed(lambda: cluster.list(IMPORTS), http.client.NOT_FOUND)
-    services: Objects = cluster.list("/api/v1/services")
-    groups, unasked = servers(cluster, options, services)
-    rules = Rules(options["strategy"], options["strategies"], options["ips"], options["source_gone"], options["force"])
-    slices: Objects = []
-    if imports and needs_endpoints(rules):
-        slices = cluster.list(SLICES)
-    elif imports and any(not (one.get("spec") or {}).get("ips") for one in imports):
-        # headless, or without the addresses that it may have to have
-        slices = cluster.list(SLICES, label_selector=SELECTOR) + cluster.list(SLICES, label_selector=SERVICE)
-    crd = allowed(lambda: cluster.get(CRD), http.client.NOT_FOUND, http.client.FORBIDDEN) if imports else None
-    return Look(
-        imports=imports,
-        groups=groups,
-        unasked=unasked,
-        kubernetes_ips=kubernetes_ips(services),
-        desired=desired_ips(imports or [], services, slices, crd, rules),
-        endpoints=endpoints_of({(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in slices}.values()),
-        delivered={(one.key[0], one.service) for one in map(imported_slice, slices) if one.service},
-    )
-
-
-def servers(cluster: Cluster, options: t.Mapping[str, t.Any], services: Objects) -> tuple[list[Group], list[Unasked]]:
-    """The pods to ask: those that the options name, else those that the member's pods ask."""
-    if options["label_selector"] or options["pods"]:
-        names = tuple(options["pods"])
-        return [Group(options["namespace"] or "kube-system", options["label_selector"], options["port"] or 53, names)], []
-    found: list[Group | Unasked | None] = [*dns_services(services, options["namespace"])]
-    found = found or [Group(options["namespace"] or "kube-system", "k8s-app=kube-dns")]
-    for one in caches(cluster.list("/apis/apps/v1/daemonsets")) if not options["namespace"] else []:
-        # caches gives those that have one
-        source = t.cast("t.Any", one.source)
-        path = f"/api/v1/namespaces/{one.namespace}/configmaps/{source.configmap}"
-        try:
-            data = (cluster.get(path) or {}).get("data") or {}
-        except ApiError as error:
-            found.append(Unasked(one.label, f"{one.label} may be a NodeLocal DNSCache, and its Corefile cannot be read: {error}", wrong=True))
-            continue
-        found.append(cache_server(one, data.get(source.key) or "", options["zone"], options["cluster_domain"]))
-    groups = [one._replace(port=options["port"] or one.port) for one in found if isinstance(one, Group)]
-    return groups, [one for one in found if isinstance(one, Unasked)]
-
-
-def kubernetes_ips(services: Objects) -> list[str]:
-    """The ClusterIPs of Service default/kubernetes."""
-    for one in services:
-        if (one["metadata"]["namespace"], one["metadata"]["name"]) == ("default", "kubernetes"):
-            return one["spec"].get("clusterIPs") or [one["spec"]["clusterIP"]]
-    return []
-
-
-def allowed(ask: t.Callable[[], t.Any], *statuses: int) -> t.Any:
-    """What was asked for, or None where one of the HTTP statuses came."""
-    try:
-        return ask()
-    except ApiError as error:
-        if error.status in statuses:
-            return None
-        raise
+# here the packages meet that may not know one another
+LOOK = partial(look, servers=servers, known=Comparison)
 
 
 def main() -> None:
@@ -390,7 +323,7 @@ def main() -> None:
         wants = wants_from(module.params, module.params["cluster"] or guess or module.params["host"] or "the cluster")
     except ValueError as error:
         module.fail_json(msg=str(error))
-    fleet = Fleet(wants, settings, look, module.params["given_up"])
+    fleet = Fleet(wants, settings, LOOK, module.params["given_up"])
     rows = fleet.verify()
     module.exit_json(
         changed=False,

@@ -5,7 +5,7 @@
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
 """Which pods the pods of a cluster ask for names: CoreDNS behind the Service that they use, and each NodeLocal DNSCache.
 
-Pure: no client, no clock, no file.
+Pure but for :func:`servers`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,36 @@ import typing as t
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload, dns_workloads, is_nodelocal, listening_port
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import Block, CorefileError, covers, normal, parse
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.verification import Group, Unasked
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 
-__all__ = ["cache_server", "caches", "dns_services"]
+__all__ = ["cache_server", "caches", "dns_services", "servers"]
 
 Object = t.Mapping[str, t.Any]
 
 # A port-forward ends at the loopback address.
 _LOOPBACK = {"127.0.0.1", "::1", "0.0.0.0", "::", "lo"}
 _KNOWN = {("kube-system", "kube-dns"), ("openshift-dns", "dns-default")}
+
+
+def servers(cluster: Cluster, options: Object, services: list[dict[str, t.Any]]) -> tuple[list[Group], list[Unasked]]:
+    """The pods to ask: those that the options name, else those that the member's pods ask."""
+    if options["label_selector"] or options["pods"]:
+        names = tuple(options["pods"])
+        return [Group(options["namespace"] or "kube-system", options["label_selector"], options["port"] or 53, names)], []
+    found: list[Group | Unasked | None] = [*dns_services(services, options["namespace"])]
+    found = found or [Group(options["namespace"] or "kube-system", "k8s-app=kube-dns")]
+    for one in caches(cluster.list("/apis/apps/v1/daemonsets")) if not options["namespace"] else []:
+        # caches gives those that have one
+        source = t.cast("t.Any", one.source)
+        path = f"/api/v1/namespaces/{one.namespace}/configmaps/{source.configmap}"
+        try:
+            data = (cluster.get(path) or {}).get("data") or {}
+        except ApiError as error:
+            found.append(Unasked(one.label, f"{one.label} may be a NodeLocal DNSCache, and its Corefile cannot be read: {error}", wrong=True))
+            continue
+        found.append(cache_server(one, data.get(source.key) or "", options["zone"], options["cluster_domain"]))
+    groups = [one._replace(port=options["port"] or one.port) for one in found if isinstance(one, Group)]
+    return groups, [one for one in found if isinstance(one, Unasked)]
 
 
 def dns_services(services: t.Iterable[Object], namespace: str = "") -> list[Group]:

@@ -20,9 +20,10 @@ from ansible_collections.clusterset.dns.plugins.module_utils._imports.addresses 
     settle,
     slice_of,
 )
+from ansible_collections.clusterset.dns.plugins.module_utils._imports.headless import SELECTOR, imported_slice
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import FIELD_MANAGER
 
-__all__ = ["Rules", "desired_ips", "needs_endpoints"]
+__all__ = ["Comparison", "Rules", "desired_ips", "needs_endpoints"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -72,3 +73,24 @@ def desired_ips(
         settled = settle(one, decide(one, strategy, facts), source_gone=rules.source_gone, manager=FIELD_MANAGER, force=rules.force)
         found[one.key] = (settled.ips, settled.reason)
     return found
+
+
+class Comparison:
+    """What verification asks of a member's ServiceImports (``_dns.look.Imports``), by the options that ``dns_verify_info`` has for the member."""
+
+    selector: t.ClassVar[str] = SELECTOR
+
+    def __init__(self, options: t.Mapping[str, t.Any]) -> None:
+        self._rules = Rules(options["strategy"], options["strategies"], options["ips"], options["source_gone"], options["force"])
+
+    def needs_endpoints(self) -> bool:
+        return needs_endpoints(self._rules)
+
+    def desired(
+        self, imports: t.Iterable[Object], services: t.Iterable[Object], slices: t.Iterable[Object], crd: Object | None
+    ) -> dict[Key, tuple[tuple[str, ...], str]]:
+        return desired_ips(imports, services, slices, crd, self._rules)
+
+    def delivered(self, slices: t.Iterable[Object]) -> set[Key]:
+        """The services of which there are EndpointSlices that Karmada has brought from other clusters."""
+        return {(one.key[0], one.service) for one in map(imported_slice, slices) if one.service}

@@ -19,7 +19,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._dns.arguments impo
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.verification import Fleet
 from ansible_collections.clusterset.dns.plugins.module_utils._imports import addresses
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError, Cluster, Forward
-from ansible_collections.clusterset.dns.plugins.modules.dns_verify_info import look
+from ansible_collections.clusterset.dns.plugins.modules.dns_verify_info import LOOK
 from ansible_collections.clusterset.dns.tests.unit.api_standin import ApiStandIn, status
 
 from ..module_utils._dns.dns_server import LoopbackDns, Reply
@@ -141,7 +141,7 @@ class Lab:
         defaults = {key: option.get("default") for key, option in {**AUTH_ARG_SPEC, **VERIFY_ARG_SPEC}.items()}
         entries = [{"name": name, **one.api.auth, **(of_member or {}).get(name, {})} for name, one in self.members.items()]
         given = {**defaults, "timeout": 1, "wait_sleep": 0.02, "members": entries, **params}
-        return Fleet(wants_from(given, ""), settings_from(given, check=check), look, given["given_up"])
+        return Fleet(wants_from(given, ""), settings_from(given, check=check), LOOK, given["given_up"])
 
     def rows(self, **params: t.Any) -> list[dict[str, t.Any]]:
         return self.fleet(**params).verify()
