@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import ipaddress
 import itertools
 import posixpath
@@ -196,7 +197,7 @@ def covers(zone: str, name: str) -> bool:
 def parse(
     text: str, *, imports: t.Mapping[str, str] | None = None, env: t.Mapping[str, str] | None = None, path: str = "/etc/coredns/Corefile"
 ) -> Corefile:
-    """Read a Corefile.
+    """Read a Corefile. What is returned is kept for the next one of that text, as a fleet's are much the same: it is not to be changed.
 
     :arg imports: the files that CoreDNS finds beside it, path to text (relative paths are taken from ``path``'s
         directory). With None imports of files are left out and listed in ``unseen``; with a mapping, what is not in it
@@ -205,6 +206,13 @@ def parse(
         in it is ''.
     :raises CorefileError: CoreDNS would not read it, or it has a quote that is never closed.
     """
+    return _parsed(text, None if imports is None else tuple(imports.items()), None if env is None else tuple(env.items()), path)
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(
+    text: str, imported: tuple[tuple[str, str], ...] | None, environment: tuple[tuple[str, str], ...] | None, path: str
+) -> Corefile:
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -212,6 +220,7 @@ def parse(
     lexed = lex(text)
     if lexed.unterminated:
         raise CorefileError("a quote is opened and never closed.", lexed.unterminated)
+    imports, env = None if imported is None else dict(imported), None if environment is None else dict(environment)
     parser = _Parser(lexed.tokens, imports, env, path)
     parser.parse_all()
     by_port: dict[str, list[tuple[Block, list[str]]]] = {}

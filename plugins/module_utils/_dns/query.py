@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import traceback
 import typing as t
@@ -33,6 +34,7 @@ except ImportError:
     DNSPYTHON_IMPORT_ERROR = traceback.format_exc()
 
 Answer = dict[str, t.Any]
+Then = t.Callable[[t.Sequence[Answer]], t.Sequence[Question]]
 
 # Which pods to ask, and how: documented in doc_fragments/dns_pods.py.
 PODS_ARG_SPEC: dict[str, t.Any] = {
@@ -57,9 +59,7 @@ def require_library(module: AnsibleModule) -> None:
         module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_IMPORT_ERROR)
 
 
-def find_pods(
-    cluster: Cluster, namespace: str, label_selector: str, names: t.Sequence[str] = ()
-) -> list[dict[str, t.Any]]:
+def find_pods(cluster: Cluster, namespace: str, label_selector: str, names: t.Sequence[str] = ()) -> list[dict[str, t.Any]]:
     """The pods to ask: those of ``names``, or all of ``label_selector`` that are neither finished nor being deleted.
 
     :returns: per pod ``{pod, node, service_account, owner, ports, error}``; ``owner`` is its controller's uid, ``ports`` has those of its
@@ -113,10 +113,12 @@ def ask_pods(
     *,
     port: int = 53,
     timeout: float = 5.0,
+    then: Then = lambda _answers: (),
 ) -> list[Answer]:
     """Every pod's answer to every question; pods in parallel, each with one connection for all questions.
 
     :arg pods: as :func:`find_pods` returns them.
+    :arg then: what a pod is asked as well, by what it answered.
     :returns: per pod and question ``{pod, node}`` and the keys of :func:`ask`, in the order of pods and questions.
     """
 
@@ -124,7 +126,7 @@ def ask_pods(
         if pod["error"]:
             answers = [_failed(question, pod["error"]) for question in questions]
         else:
-            answers = ask(lambda: cluster.port_forward(namespace, pod["pod"], port), questions, timeout)
+            answers = ask(lambda: cluster.port_forward(namespace, pod["pod"], port), questions, timeout, then)
         return [{"pod": pod["pod"], "node": pod["node"], **answer} for answer in answers]
 
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
@@ -189,11 +191,14 @@ class _Connection:
             self._forward = None
 
 
-def ask(connect: t.Callable[[], Forward], questions: t.Sequence[Question], timeout: float = 5.0) -> list[Answer]:
+def ask(
+    connect: t.Callable[[], Forward], questions: t.Sequence[Question], timeout: float = 5.0, then: Then = lambda _answers: ()
+) -> list[Answer]:
     """Ask one server all ``questions``, one after another, over as few connections as it allows.
 
     :arg connect: opens a connection; raises ApiError where it cannot.
     :arg timeout: seconds for one answer.
+    :arg then: the questions that come after these, by their answers.
     :returns: per question ``{name, type, rcode, flags, answers, ttl, authority, time_ms, error}``. ``ttl`` is how many
         seconds the answer may be cached (None where no record says so); ``authority`` is the owner of the SOA record
         that a negative answer has; ``error`` is a sentence where there was no answer.
@@ -201,7 +206,9 @@ def ask(connect: t.Callable[[], Forward], questions: t.Sequence[Question], timeo
     answers: list[Answer] = []
     connection = _Connection(connect, timeout)
     failures, error = 0, ""
-    for question in questions:
+    # not before the first ones are answered
+    later = (question for more in map(then, (answers,)) for question in more)
+    for question in itertools.chain(questions, later):
         if failures == _FAILURES:
             answers.append(_failed(question, error))
             continue
@@ -233,10 +240,7 @@ def _read(question: Question, message: dns.message.Message) -> Answer:
         "rcode": dns.rcode.to_text(message.rcode()),
         "flags": dns.flags.to_text(message.flags).lower().split(),
         "answers": [
-            record.to_text()
-            for records in message.answer
-            if records.rdtype == dns.rdatatype.from_text(question.type)
-            for record in records
+            record.to_text() for records in message.answer if records.rdtype == dns.rdatatype.from_text(question.type) for record in records
         ],
         "ttl": min(counted) if counted else None,
         "authority": soa.name.to_text() if soa else "",

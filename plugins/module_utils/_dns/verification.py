@@ -102,14 +102,17 @@ class _Member:
         denied: tuple[str, ...] | None = None
         self.served = False
         groups, empty = self._pods(seen.groups)
+
+        # An upstream server that does not know the zone may take a second for each name, so pods that do not serve it
+        # are not asked about services.
+        def more(given: t.Sequence[dict[str, t.Any]]) -> list[expect.Question]:
+            return services if expect.serves(zone, given) else []
+
         for group, pods in groups:
-            given = self._ask(group, pods, health)
-            # An upstream server that does not know the zone may take a second for each name, so pods that do not serve it
-            # are not asked about services.
+            given = self._ask(group, pods, health, more)
             serving = [pod for pod in pods if expect.serves(zone, [one for one in given if one["pod"] == pod["pod"]])]
             self.served = self.served or bool(serving)
-            asked = self._ask(group, serving, services)
-            given += asked
+            asked = [one for one in given if expect.Question(one["name"], one["type"]) in services]
             if not failing and any(one["rcode"] == "SERVFAIL" for one in asked):
                 failing = serving[0]["service_account"]
                 denied = self._denied(group.namespace, failing)
@@ -162,10 +165,11 @@ class _Member:
             found += [(group._replace(port=port), of_port) for port, of_port in by_port.items()]
         return found, empty
 
-    def _ask(self, group: Group, pods: Rows, questions: list[expect.Question]) -> Rows:
+    def _ask(self, group: Group, pods: Rows, questions: list[expect.Question], then: query.Then) -> Rows:
         if not questions or not pods:
             return []
-        return query.ask_pods(self._cluster, group.namespace, pods, questions, port=int(group.port), timeout=self._settings.timeout)
+        port, timeout = int(group.port), self._settings.timeout
+        return query.ask_pods(self._cluster, group.namespace, pods, questions, port=port, timeout=timeout, then=then)
 
     def _denied(self, namespace: str, service_account: str) -> tuple[str, ...] | None:
         """The verbs that a service account may not use on ServiceImports; None where that cannot be asked."""
