@@ -29,7 +29,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser im
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 
-__all__ = ["look"]
+__all__ = ["kubernetes_ips", "look"]
 
 Object = dict[str, t.Any]
 
@@ -58,11 +58,11 @@ def look(cluster: Cluster, want: Want) -> Facts:
             cluster.get(f"{_RBAC}/clusterroles/{rights.ROLE}", missing_ok=True),
             tuple(cluster.list(f"{_RBAC}/clusterrolebindings", label_selector=ownership.selector())),
         ),
-        kubernetes_ips=_kubernetes_ips(cluster),
     )
     # NodeLocal DNSCache may be in any namespace
     daemon_sets = cluster.list("/apis/apps/v1/daemonsets" if want.nodelocal else f"/apis/apps/v1/namespaces/{want.namespace}/daemonsets")
-    facts = _with_coredns(cluster, want, facts, daemon_sets)
+    deployments = cluster.list(f"/apis/apps/v1/namespaces/{want.namespace}/deployments")
+    facts = _with_coredns(cluster, want, facts, deployments, daemon_sets)
     facts = facts._replace(
         nodes={
             one["metadata"]["name"]: one["status"]["nodeInfo"].get("architecture", "")
@@ -70,7 +70,7 @@ def look(cluster: Cluster, want: Want) -> Facts:
             if one["ready"] and (facts.coredns is None or may_land(facts.coredns, one))
         }
     )
-    facts = facts._replace(zone_server=_zone_server(cluster, want))
+    facts = facts._replace(zone_server=_zone_server(cluster, want, deployments))
     if platform.place in OBJECTS:
         collection, object_name, _label = OBJECTS[platform.place]
         facts = facts._replace(delegated=cluster.get(f"{collection}/{object_name}", missing_ok=True))
@@ -111,15 +111,14 @@ def _readable(cluster: Cluster, read: t.Callable[[], t.Any]) -> t.Any:
         raise
 
 
-def _kubernetes_ips(cluster: Cluster) -> tuple[str, ...]:
+def kubernetes_ips(cluster: Cluster) -> tuple[str, ...]:
+    """What the cluster's own name is answered with, which nobody needs to know of a member in which nothing is to be changed."""
     service = _readable(cluster, lambda: cluster.get("/api/v1/namespaces/default/services/kubernetes"))
     return tuple(addresses(service))
 
 
-def _with_coredns(cluster: Cluster, want: Want, facts: Facts, daemon_sets: list[Object]) -> Facts:
+def _with_coredns(cluster: Cluster, want: Want, facts: Facts, deployments: list[Object], daemon_sets: list[Object]) -> Facts:
     """The Deployment of CoreDNS, what else reads its Corefile, that Corefile, and what its pods run."""
-    apps = f"/apis/apps/v1/namespaces/{want.namespace}"
-    deployments = cluster.list(f"{apps}/deployments")
     found = next((one for one in deployments if one["metadata"]["name"] == want.deployment), None)
     if found is None:
         candidates = cluster.list("/apis/apps/v1/deployments", label_selector="k8s-app in (kube-dns,coredns)")
@@ -202,8 +201,10 @@ def _surroundings(cluster: Cluster, coredns: Workload, text: str) -> tuple[dict[
     return files, env
 
 
-def _zone_server(cluster: Cluster, want: Want) -> dict[str, Object]:
-    """The objects of our own CoreDNS, by kind; none where its Deployment is not there."""
+def _zone_server(cluster: Cluster, want: Want, deployments: list[Object]) -> dict[str, Object]:
+    """The objects of our own CoreDNS, by kind; none where its Deployment is not there. :arg deployments: those of CoreDNS's namespace."""
+    if want.forward_namespace == want.namespace and want.forward_name not in (one["metadata"]["name"] for one in deployments):
+        return {}
     apps = f"/apis/apps/v1/namespaces/{want.forward_namespace}/deployments/{want.forward_name}"
     deployment = cluster.get(apps, missing_ok=True)
     if deployment is None or ownership.fleet_of(deployment) is None:

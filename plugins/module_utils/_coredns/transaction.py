@@ -13,7 +13,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns import cha
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.arguments import result_of, want_of
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation_helm import YAML_IMPORT_ERROR
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.look import look
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.look import kubernetes_ips, look
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan, plan
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
@@ -46,6 +46,7 @@ def assess(cluster: Cluster, want: Want, *, check_mode: bool = False, granted: t
         return facts, found._replace(problems=(*found.problems, f"{cluster.name}: the Python package PyYAML is needed for RKE2. Install it."))
     if not found.steps:
         return facts, found
+    facts = facts._replace(kubernetes_ips=kubernetes_ips(cluster))
     missing = [describe_right(right) for right in cluster.can_i(one for one in _needed(facts, found, want) if one not in granted)]
     if missing:
         sentence = f"{cluster.name}: the credentials in use may not {'; nor '.join(missing)}. Grant that or set another kubeconfig or context."

@@ -768,4 +768,4 @@ def test_a_settled_member_costs_few_requests(run: Run, stock: MemberStandIn) -> 
     sent = len(stock.log) - before
     print(f"{sent} requests for a settled member of two pods, of which {result['requests']} count as such")
     assert result["settled"] == ["settled"]
-    assert sent <= 20
+    assert sent <= 16

@@ -174,3 +174,20 @@ def test_every_pod_is_asked_and_one_that_is_down_is_a_row(server):
     assert rows[0]["node"] == "node-a"
     assert "refused" in rows[2]["error"]
     assert "Pending" in rows[5]["error"]
+
+
+def test_what_a_pod_is_asked_next_depends_on_its_answers_and_takes_the_same_connection(server):
+    dead = LoopbackDns({})
+    dead.close()
+    cluster = FakeCluster([pod("a"), pod("b")], {"a": server, "b": dead})
+    pods = _dns_query.find_pods(cluster, "kube-system", "k8s-app=kube-dns")
+    opened = []
+    forward = cluster.port_forward
+    cluster.port_forward = lambda namespace, name, port: opened.append(name) or forward(namespace, name, port)
+
+    def then(answers):
+        return [Question(SRV, "SRV")] if any(one["answers"] for one in answers) else []
+
+    rows = _dns_query.ask_pods(cluster, "kube-system", pods, [Question(SERVE, "A")], then=then)
+    assert [(row["pod"], row["type"], row["rcode"]) for row in rows] == [("a", "A", "NOERROR"), ("a", "SRV", "NOERROR"), ("b", "A", "")]
+    assert opened.count("a") == 1
