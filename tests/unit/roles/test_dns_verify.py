@@ -100,7 +100,7 @@ def test_a_member_that_cannot_be_looked_at_is_a_failed_row_and_a_failed_host(tmp
     # With hundreds of members the time that Ansible takes for a task and host counts.
     tasks = re.split(r"^TASK \[clusterset.dns.dns_verify : ", said, flags=re.M)[1:]
     of_each_host = [task.split("]")[0] for task in tasks if len(re.findall(r"^(?:ok|changed|fatal|skipping): \[", task, re.M)) > 1]
-    assert of_each_host[1:] == ["Query | Collect what each member wants", "Refuse | Stop where a member is not right"]
+    assert of_each_host[1:] == ["Collect | Say what each member wants", "Refuse | Stop where a member is not right"]
     assert of_each_host[0].startswith("Validating arguments")
     assert (play.report["ok"], play.report["summary"]) == (False, "0 answers of 0 CoreDNS pods in 0 of 2 clusters: 2 not right, in good, down.")
     assert ET.parse(tmp_path / "report.xml").getroot().get("failures") == "2"
