@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, clusterset.dns contributors
-"""The collection as a user installs it: built, installed elsewhere, its playbooks called by their full names from an infra repository."""
+"""The collection as a user installs it: built, installed in a copy of examples/infra-repo, its playbooks called there by their full names."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,28 +17,25 @@ VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["version"]
 
 @pytest.fixture(scope="module")
 def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing but an inventory as README shows it, and the collections, on a fleet that is converged."""
+    """examples/infra-repo as it is, with the collection, Karmada's kubeconfig and the lab's settings, on a fleet that is converged."""
     fleet.play("lab/demo.yml")
     fleet.play("playbooks/site.yml")
-    folder = tmp_path_factory.mktemp("infra")
-    environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(folder / "ansible.cfg")}
-    (folder / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")
+    folder = tmp_path_factory.mktemp("infra") / "repo"
+    shutil.copytree(CHECKOUT / "examples" / "infra-repo", folder)
     for words in (
         ["build", "--output-path", folder],
         # What it depends on comes with the package `ansible`.
         ["install", "--no-deps", "--offline", "-p", folder / "collections", folder / f"clusterset-dns-{VERSION}.tar.gz"],
     ):
         command = ["ansible-galaxy", "collection", *map(str, words)]
+        environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(folder / "ansible.cfg")}
         subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True)
+    (folder / "kubeconfig").mkdir()
+    shutil.copy(LAB / "kubeconfig" / "karmada.yaml", folder / "kubeconfig")
     known = fleet.inventory["all"]["vars"]
-    members = {name: {"coredns_publish_kind_cluster": name} for name in fleet.names}
-    shared = {
-        **{key: known[key] for key in ("ansible_connection", "ansible_python_interpreter", "clusterset_services")},
-        **{key: known[key] for key in known if key.startswith(("coredns_publish_", "dns_verify_"))},
-        "clusterset_kubeconfig": str(LAB / "kubeconfig") + "/{{ inventory_hostname }}.yaml",
-    }
-    inventory = {"all": {"vars": shared, "hosts": {"karmada": {}}, "children": {"karmada_members": {"hosts": members}}}}
-    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    settings = {key: known[key] for key in known if key.startswith(("clusterset_image", "coredns_publish_", "dns_verify_"))}
+    settings["coredns_publish_kind_cluster"] = "{{ inventory_hostname }}"
+    (folder / "inventory" / "group_vars" / "all" / "lab.yml").write_text(yaml.safe_dump(settings))
     return folder
 
 
@@ -49,13 +47,14 @@ def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("clusterset.dns.site", ["--tags", "coredns_multicluster_preflight,dns_verify"], None),
         ("clusterset.dns.site", ["--tags", "build,publish,configure,verify"], None),
         ("clusterset.dns.sync", [], None),
-        ("clusterset.dns.verify", [], None),
+        ("clusterset.dns.verify", ["-e", "dns_verify_json=report.json", "-e", "dns_verify_junit=report.xml"], None),
+        ("checks/answers.yml", [], ["localhost"]),
         ("clusterset.dns.teardown", ["--check"], None),
     ],
 )
 def test_playbook_of_the_installed_collection(fleet: Fleet, infra: Path, playbook: str, arguments: list[str], hosts: list[str] | None) -> None:
     """The fleet is converged: nothing is changed, and only the hosts that were asked for take part."""
-    command = ["ansible-playbook", "-i", "inventory.yml", playbook, *arguments]
+    command = ["ansible-playbook", playbook, *arguments]
     environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(infra / "ansible.cfg")}
     ran = subprocess.run(command, cwd=infra, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
