@@ -13,6 +13,7 @@ unexport ANSIBLE_COLLECTIONS_PATH PYTHONPATH
 LINK := .cache/collections/ansible_collections/clusterset/dns
 STEPS ?=
 BENCH ?=
+SETS ?=
 
 .PHONY: help
 help: ## Show this list
@@ -47,6 +48,10 @@ sanity: ## ansible-test sanity on the newest ansible-core and on 2.19
 molecule: ## Molecule on the fleet
 fleet: ## Kills, check mode, wrong input and the installed collection on the fleet
 faults: ## All other faults on the fleet, with clients that ask all the while: half an hour or more
+
+.PHONY: matrix
+matrix: venv ## The whole way on fleets of several versions, written to docs/support.md (SETS="2025 2026" for some of lab/versions)
+	@python tests/matrix.py $(SETS)
 
 .PHONY: bench
 bench: $(if $(filter fleet,$(BENCH)),venv,lab) ## Measurements beside their peers, one JSON object a line (BENCH=NAME for one)
