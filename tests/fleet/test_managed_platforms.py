@@ -31,7 +31,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.look import look
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import OBJECTS, PLATFORMS
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import Delegate, StepError, World
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_platform import Delegate
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 from apiservers import ApiServer
 

@@ -25,23 +25,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member imp
     text,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import OBJECTS, Serving, serving
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import (
-    PLACEHOLDER,
-    Ask,
-    AskPlatform,
-    Delegate,
-    EditCorefile,
-    Edited,
-    Grant,
-    Prove,
-    Remove,
-    RunImage,
-    ServeZone,
-    Step,
-    StepError,
-    World,
-    edited,
-)
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_corefile import EditCorefile, Edited, edited
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_objects import Grant, Remove, ServeZone
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_platform import AskPlatform, Delegate
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_pods import Ask, Prove, RunImage
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import PLACEHOLDER, Step, StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import how_served
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import reload_hash

@@ -10,7 +10,8 @@ import typing as t
 import pytest
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import change, exchange, rights
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Want
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import Grant, Remove, World
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_objects import Grant, Remove
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import World
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.transaction import assess
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import apply, client, waiting
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster

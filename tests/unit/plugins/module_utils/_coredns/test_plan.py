@@ -13,17 +13,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns import mem
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, NodeLocal, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan, plan
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import PLATFORMS
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import (
-    Delegate,
-    EditCorefile,
-    Grant,
-    Prove,
-    Remove,
-    RunImage,
-    ServeZone,
-    World,
-    edited,
-)
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_corefile import EditCorefile, edited
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_objects import Grant, Remove, ServeZone
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_platform import Delegate
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_pods import Prove, RunImage
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import World
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload, workload
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile import place
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import parse, reload_hash

@@ -12,7 +12,9 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns import cha
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.change import ChangeError
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import EditCorefile, Grant, StepError, World
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_corefile import EditCorefile
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_objects import Grant
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.transaction import assess
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import waiting
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
