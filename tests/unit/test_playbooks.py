@@ -73,6 +73,27 @@ def test_a_run_has_a_process_for_each_module_and_not_for_each_host() -> None:
     assert len(modules) == 8
 
 
+def run_play(folder: Path, inventory: t.Any, play: Task) -> list[t.Any]:
+    """:returns: what its tasks ``said`` printed, in the order of tasks and hosts."""
+    (folder / "inventory.json").write_text(json.dumps(inventory))
+    (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, **play}]))
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    }
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "inventory.json"), str(folder / "play.yml")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    found = [json.loads(json.loads(f'"{one}"')) for one in re.findall(r'"msg": "SAID (.*)"$', ran.stdout, re.M)]
+    assert found, ran.stdout + ran.stderr
+    return found
+
+
+def said(*names: str) -> Task:
+    return {"debug": {"msg": "SAID {{ [" + ", ".join(names) + "] | to_json }}"}}
+
+
 def test_each_host_is_asked_by_its_own_variables(tmp_path: Path) -> None:
     """Host variables, those of groups, Jinja in them that differs by host, and what a play says above them."""
     hosts = {
@@ -86,31 +107,13 @@ def test_each_host_is_asked_by_its_own_variables(tmp_path: Path) -> None:
         "coredns_multicluster_namespace": "dns-{{ inventory_hostname }}",
         "coredns_multicluster_mode": "plugin",
     }
-    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"vars": variables, "hosts": hosts}}))
     roles = [("coredns_multicluster", "survey"), ("dns_verify", "ask")]
     known = [{"import_role": {"name": f"clusterset.dns.{role}", "tasks_from": tasks}, "tags": ["never"]} for role, tasks in roles]
-    (said,) = [task for task in tasks_of("site", MEMBERS) if task["name"] == "Say what is asked of each member"]
-    tasks = [
-        {"set_fact": said["ansible.builtin.set_fact"]},
-        {"debug": {"msg": "SAID {{ [__coredns_multicluster_member, __dns_verify_member] | to_json }}"}},
-    ]
-    play = {
-        "hosts": "all",
-        "gather_facts": False,
-        "vars": {"coredns_multicluster_image": "x/{{ region }}:v1.12.2"},
-        "tasks": [*known, *tasks],
-    }
-    (tmp_path / "play.yml").write_text(json.dumps([play]))
-    environment = {
-        **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-    }
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(tmp_path / "inventory.json"), str(tmp_path / "play.yml")]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    found = [json.loads(json.loads(f'"{one}"')) for one in re.findall(r'"msg": "SAID (.*)"$', ran.stdout, re.M)]
-    assert len(found) == 2, ran.stdout + ran.stderr
+    (asked,) = [task for task in tasks_of("site", MEMBERS) if task["name"] == "Say what is asked of each member"]
+    tasks = [*known, {"set_fact": asked["ansible.builtin.set_fact"]}, said("__coredns_multicluster_member", "__dns_verify_member")]
+    play = {"vars": {"coredns_multicluster_image": "x/{{ region }}:v1.12.2"}, "tasks": tasks}
+    found = run_play(tmp_path, {"all": {"vars": variables, "hosts": hosts}}, play)
+    assert len(found) == 2
     coredns = {one["name"]: one for one, _verify in found}
     verify = {one["name"]: one for _coredns, one in found}
     shown = ("zone", "namespace", "mode", "image", "state", "forward_replicas", "header", "imports")
@@ -122,3 +125,11 @@ def test_each_host_is_asked_by_its_own_variables(tmp_path: Path) -> None:
         ["one.example", 0, []],
         ["two.example", 5353, []],
     ]
+
+
+def test_the_look_of_a_teardown_is_for_the_way_back(tmp_path: Path) -> None:
+    hosts = {"down": {"clusterset_host": "http://127.0.0.1:1", "ansible_connection": "local", "ansible_python_interpreter": sys.executable}}
+    role = {"name": "clusterset.dns.coredns_multicluster", "tasks_from": "teardown_preflight", "rolespec_validate": False}
+    tasks = [{"import_role": role}, said("__coredns_multicluster_member.state", "groups.coredns_multicluster_unfit")]
+    play = {"vars": {"coredns_multicluster_deadline": 3}, "tasks": tasks}
+    assert run_play(tmp_path, {"all": {"hosts": hosts}}, play) == [["absent", ["down"]]]
