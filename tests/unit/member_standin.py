@@ -1392,6 +1392,7 @@ def deployment(
     container: str = "coredns",
     account: str = "coredns",
     sub_path: str = "",
+    env: t.Sequence[Object] = (),
 ) -> Object:
     """A Deployment as kubeadm's of CoreDNS."""
     labels = labels or {"k8s-app": "kube-dns"}
@@ -1402,6 +1403,7 @@ def deployment(
         "name": container,
         "image": image,
         "args": list(arguments),
+        "env": list(env),
         "ports": [
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},

@@ -179,7 +179,7 @@ def _surroundings(cluster: Cluster, coredns: Workload, text: str) -> tuple[dict[
         return None, None
     env = None
     values = {one["name"]: one["value"] for one in coredns.runs.get("env") or [] if "value" in one}
-    if parsed.env and set(parsed.env) <= set(values):
+    if parsed.env and parsed.env <= set(values):
         env = values
     if not parsed.unseen:
         return None, env

@@ -44,6 +44,8 @@ _MOST_EXPANSIONS = 10_000
 _MOST_TOKENS = 1_000_000
 # CoreDNS has no limit for these: a variable whose value names the variable makes it hang.
 _MOST_REFERENCES = 1000
+# Of a variable, as Windows and as shells write it.
+_BRACKETS = (("{%", "%}"), ("{$", "}"))
 _LONGEST_WORD = 1_000_000
 
 
@@ -155,7 +157,7 @@ class Import(t.NamedTuple):
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Corefile:
-    """A parsed Corefile. ``unseen`` are imports of files that were not given, ``env`` whether variables were left as
+    """A parsed Corefile. ``unseen`` are imports of files that were not given, ``env`` the variables that were left as
     they are. ``by_port`` are the blocks that serve plain DNS on a port, each with its zones there.
     """
 
@@ -164,7 +166,7 @@ class Corefile:
     snippets: dict[str, list[Token]]
     comments: list[Comment]
     unseen: list[Import]
-    env: bool
+    env: set[str]
     serial: list[dict[str, t.Any]]
     by_port: dict[str, list[tuple[Block, list[str]]]]
 
@@ -241,7 +243,7 @@ class _Parser:
         self.serial: list[dict[str, t.Any]] = []
         self.snippets: dict[str, list[Token]] = {}
         self.unseen: list[Import] = []
-        self.env_left = False
+        self.env_left: set[str] = set()
         self._env = env
         self._path = path
         self._files = None
@@ -393,7 +395,7 @@ class _Parser:
         line = statement.imported or statement.line
         if pattern in self.snippets:
             found = self.snippets[pattern]
-        elif self._files is None or (self._env is None and _has_reference(raw)):
+        elif self._files is None or (self._env is None and _references(raw)):
             self.unseen.append(Import(pattern, line, level, len(self.blocks)))
             found = []
         else:
@@ -429,10 +431,10 @@ class _Parser:
         if "{" not in word:
             return word
         if self._env is None:
-            self.env_left = self.env_left or _has_reference(word)
+            self.env_left |= _references(word)
             return word
         replaced = 0
-        for opening, closing in (("{%", "%}"), ("{$", "}")):
+        for opening, closing in _BRACKETS:
             at = word.find(opening)
             while at != -1:
                 end = word.find(closing, at)
@@ -490,8 +492,15 @@ def _line_of(tokens: list[Token]) -> list[Token]:
     return found
 
 
-def _has_reference(word: str) -> bool:
-    return any(0 <= word.find(opening) < word.find(closing) for opening, closing in (("{%", "%}"), ("{$", "}")))
+def _references(word: str) -> set[str]:
+    """The names of the environment variables in a word."""
+    names = set()
+    for opening, closing in _BRACKETS:
+        at = word.find(opening)
+        while at != -1 and (end := word.find(closing, at)) > at + len(opening):
+            names.add(word[at + len(opening) : end])
+            at = word.find(opening, end)
+    return names
 
 
 def _matches(name: str, glob: str) -> bool:
@@ -506,7 +515,7 @@ def _key(token: Token, env_unknown: bool) -> Key:
     rest = word[len(scheme) + 3 :] if scheme else word
     scheme = scheme or "dns"
     host, written = _split_port(rest)
-    unknown = env_unknown and _has_reference(word)
+    unknown = env_unknown and bool(_references(word))
     zones = [] if unknown or rest.endswith(":") else zones_of(host)
     return Key(token, scheme, zones, written or _SCHEMES[scheme], written, unknown)
 

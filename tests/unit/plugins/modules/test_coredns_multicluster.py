@@ -115,6 +115,13 @@ def subpath(api: MemberStandIn) -> None:
     api.add_deployment("coredns", sub_path="Corefile")
 
 
+def variable(api: MemberStandIn) -> None:
+    """The Corefile uses a variable that the container has."""
+    del api.objects[DEPLOYMENT]
+    api.objects[CONFIG_MAP]["data"]["Corefile"] = KUBEADM_COREFILE.replace("cache 30", "cache {$SECONDS_KEPT}")
+    api.add_deployment("coredns", env=[{"name": "SECONDS_KEPT", "value": "30"}])
+
+
 GRANT, PROVE, WRITE, ASK = "Let CoreDNS read ServiceImports", "Prove the change beside CoreDNS", "Serve the zone", "Ask every pod"
 IMAGE, OWN, DELEGATE = "Run the image that serves the zone", "Run a CoreDNS of our own for the zone", "Have the platform forward the zone"
 SEND = "Have NodeLocal DNSCache send the zone to the cluster's DNS"
@@ -144,6 +151,7 @@ CASES = {
     ),
     "without reload": Case(kubeadm(corefile=KUBEADM_COREFILE.replace("    reload\n", "")), (GRANT, PROVE, WRITE, ASK), (COREFILE,)),
     "subpath": Case(with_(subpath), (GRANT, PROVE, WRITE, ASK), (COREFILE,)),
+    "variable": Case(with_(variable), (GRANT, PROVE, WRITE, ASK), (COREFILE,)),
 }
 
 
