@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Asks containerd on each node whether it has the image, complete and unpacked, and runs C(kind load docker-image) for
     those that do not.
+  - An engine with the containerd image store has of an image for several platforms no more than what was pulled, which C(kind load) does not
+    take. Such an image is brought to the nodes for their own platform alone.
   - An image is known by its contents (layers, platform, user, command, environment, labels). Another one under the same name
     is replaced; pods that run it go on doing so until they are restarted.
 author:
@@ -84,7 +86,7 @@ def load(module: AnsibleModule, kind: str, image: str, cluster: str, nodes: list
     to = ["--name", cluster, "--nodes", ",".join(nodes)]
     code, out, err = module.run_command([kind, "load", "docker-image", image, *to])
     if code:
-        raise _docker.ImageError(f"kind did not load {image} into the cluster {cluster!r}: {(err or out).strip()}")
+        raise _docker.KindError(f"kind did not load {image} into the cluster {cluster!r}: {(err or out).strip()}")
 
 
 def ensure(module: AnsibleModule) -> dict[str, t.Any]:
@@ -103,7 +105,12 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
                 "install kind, or set kind to its path."
             )
         if not module.check_mode:
-            load(module, kind, image, cluster, lacking)
+            try:
+                load(module, kind, image, cluster, lacking)
+            except _docker.KindError as error:
+                if not _docker.is_partial(error):
+                    raise
+                _docker.load_platform(client, image, wanted.platform, [node for node in nodes if node.name in lacking], module.tmpdir)
             still = [node.name for node in nodes if _docker.on_node(node, image, wanted) != "present"]
             if still:
                 raise _docker.ImageError(f"kind loaded {image}, but containerd does not have it on {', '.join(still)}.")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
-"""What is in an image and which nodes it is for, as Docker, a registry and containerd describe it. Pure."""
+"""What is in an image, how it is called and which nodes it is for, as Docker, a registry and containerd describe it. Pure."""
 
 from __future__ import annotations
 
@@ -64,3 +64,20 @@ def choose(index: Object, wanted: str) -> str:
         if platform(manifest.get("platform") or {}).split("/")[:2] == architecture:
             return manifest["digest"]
     return ""
+
+
+def split(reference: str) -> tuple[str, str]:
+    """An image's repository and tag: `host:5000/a/b:v1` → `("host:5000/a/b", "v1")`; without a tag it is `latest`."""
+    repository, colon, tag = reference.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def normalized(reference: str) -> str:
+    """The reference as containerd keeps it: with a registry's host, `library/` for Docker Hub's own, and a tag."""
+    repository, tag = split(reference)
+    host, slash, _rest = repository.partition("/")
+    if not slash:
+        repository = f"docker.io/library/{repository}"
+    elif host != "localhost" and "." not in host and ":" not in host:
+        repository = f"docker.io/{repository}"
+    return f"{repository}:{tag}"

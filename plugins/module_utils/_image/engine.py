@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
+import tempfile
 import traceback
 import typing as t
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.clusterset.dns.plugins.module_utils._image.content import Content, choose, content, platforms, uncovered
+from ansible_collections.clusterset.dns.plugins.module_utils._image.content import (
+    Content,
+    choose,
+    content,
+    normalized,
+    platforms,
+    split,
+    uncovered,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -41,11 +51,17 @@ _CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 _ROLE_LABEL = "io.x-k8s.kind.role"
 _NODE_ROLES = ("control-plane", "worker")
 
+# The file by which an image comes to a node, in a folder that is neither a volume nor in memory there.
+_ARCHIVE = "clusterset-dns-image.tar"
 _DIGEST = re.compile(r"\bsha256:[0-9a-f]{64}\b")
 
 
 class ImageError(Exception):
     """Why an image cannot be brought where it should be, as a sentence."""
+
+
+class KindError(ImageError):
+    """What ``kind`` says when it does not load an image."""
 
 
 class Published(t.NamedTuple):
@@ -65,23 +81,6 @@ def connect(module: AnsibleModule) -> docker.DockerClient:
     except DockerException as error:
         module.fail_json(msg=f"Docker does not answer ({error}): start it, or set DOCKER_HOST to where it listens.")
     return client
-
-
-def split(reference: str) -> tuple[str, str]:
-    """An image's repository and tag: `host:5000/a/b:v1` → `("host:5000/a/b", "v1")`; without a tag it is `latest`."""
-    repository, colon, tag = reference.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (reference, "latest")
-
-
-def normalized(reference: str) -> str:
-    """The reference as containerd keeps it: with a registry's host, `library/` for Docker Hub's own, and a tag."""
-    repository, tag = split(reference)
-    host, slash, _rest = repository.partition("/")
-    if not slash:
-        repository = f"docker.io/library/{repository}"
-    elif host != "localhost" and "." not in host and ":" not in host:
-        repository = f"docker.io/{repository}"
-    return f"{repository}:{tag}"
 
 
 def kind_nodes(client: docker.DockerClient, cluster: str) -> list[t.Any]:
@@ -140,6 +139,35 @@ def on_node(node: t.Any, reference: str, wanted: Content | None) -> str:
     return "present" if there == wanted else "other content"
 
 
+def is_partial(error: KindError) -> bool:
+    """Whether kind failed because the engine has the content of one platform alone: it imports all that the image's index names."""
+    return re.search(r"content digest sha256:[0-9a-f]+: not found", str(error)) is not None
+
+
+def load_platform(client: docker.DockerClient, reference: str, platform: str, nodes: t.Iterable[t.Any], folder: str) -> None:
+    """Bring the engine's image to nodes as kind does, for one platform.
+
+    :arg folder: where there is room for the image as a file.
+    :raises ImageError: a node's containerd does not take it.
+    """
+    with tempfile.TemporaryFile(dir=folder) as archive:
+        # in an archive of its own, as files are put into containers
+        with tempfile.NamedTemporaryFile(dir=folder) as saved:
+            for chunk in client.images.get(reference).save(named=True):
+                saved.write(chunk)
+            saved.flush()
+            with tarfile.open(fileobj=archive, mode="w") as packed:
+                packed.add(saved.name, arcname=_ARCHIVE)
+        for node in nodes:
+            archive.seek(0)
+            if not node.put_archive("/", archive):
+                raise ImageError(f"{reference} could not be copied to the node {node.name}.")
+            try:
+                _ctr(node, "images", "import", "--platform", platform, "--digests", "--snapshotter=overlayfs", f"/{_ARCHIVE}")
+            finally:
+                node.exec_run(["rm", "--force", f"/{_ARCHIVE}"], demux=True)
+
+
 def _blob(node: t.Any, digest: str) -> dict[str, t.Any]:
     return json.loads(_ctr(node, "content", "get", digest))
 
@@ -148,7 +176,8 @@ def _ctr(node: t.Any, *command: str) -> str:
     code, (out, err) = node.exec_run(["ctr", "--namespace=k8s.io", *command], demux=True)
     if code:
         said = (err or out or b"").decode(errors="replace").strip()
-        raise ImageError(f"containerd on the node {node.name} does not answer: {said}")
+        failed = "did not import the image" if "import" in command else "does not answer"
+        raise ImageError(f"containerd on the node {node.name} {failed}: {said}")
     return (out or b"").decode(errors="replace")
 
 

@@ -84,6 +84,39 @@ def test_a_kind_that_is_not_there_is_a_sentence(docker: Docker) -> None:
         load(docker, kind="/no/kind")
 
 
+# kubernetes-sigs/kind, issue 3795
+PARTIAL = (
+    'ERROR: failed to load image: command "docker exec --privileged -i m-worker ctr --namespace=k8s.io images import --all-platforms --digests'
+    ' --snapshotter=overlayfs -" failed with error: exit status 1\nCommand Output: ctr: content digest sha256:0b5f6f1c: not found\n'
+)
+
+
+def test_what_an_engine_has_for_its_own_platform_alone_is_brought_for_that(docker: Docker) -> None:
+    docker.kind_says = PARTIAL
+    result = load(docker)
+    assert (result["changed"], result["loaded"]) == (True, ["m-worker"])
+    assert [node.files for node in docker.nodes] == [{}, {}], "nothing is left on the nodes"
+    assert load(docker)["changed"] is False
+
+
+def test_another_failure_of_kinds_is_told(docker: Docker) -> None:
+    docker.kind_says = "ERROR: no nodes found for cluster"
+    with pytest.raises(_docker.ImageError, match=f"kind did not load {IMAGE} into the cluster 'm': ERROR: no nodes found for cluster"):
+        load(docker)
+    assert docker.nodes[1].names == {}
+
+
+def test_a_node_that_does_not_take_the_image_is_named(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker.kind_says = PARTIAL
+    answers = docker.nodes[1].exec_run
+    monkeypatch.setattr(
+        docker.nodes[1], "exec_run", lambda command, demux: (1, (None, b"no space left")) if "import" in command else answers(command, demux)
+    )
+    with pytest.raises(_docker.ImageError, match="containerd on the node m-worker did not import the image: no space left"):
+        load(docker)
+    assert docker.nodes[1].files == {}
+
+
 def test_a_load_without_effect_is_not_believed(docker: Docker) -> None:
     docker.works = False
     with pytest.raises(_docker.ImageError, match="does not have it on m-worker"):

@@ -132,6 +132,11 @@ def test_whatever_goes_in_changes_the_name() -> None:
     assert all(len(name) == 12 and int(name, 16) >= 0 for name in names)
 
 
+def test_a_newer_version_of_this_collection_builds_no_other_image() -> None:
+    """Another name brings another image to everyone who builds one: a change of how it is built is a breaking change, to be told of."""
+    assert image.recipe_identifier({"version": "1.15.0", "arch": "amd64"}) == "145abe3b97e5"
+
+
 def test_absent_and_empty_are_the_same() -> None:
     empty = {"version": "1.15.0", "path": "", "plugins": [], "toolchain": "auto", "dockerfile": ""}
     assert image.recipe_identifier(empty) == image.recipe_identifier({"version": "1.15.0"})
