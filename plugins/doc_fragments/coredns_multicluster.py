@@ -59,16 +59,44 @@ options:
   image:
     description:
       - The image that serves the zone. The platform's CoreDNS runs it, or our own with O(mode=forward).
-      - Empty keeps the image that the cluster runs.
+      - Empty leaves the choice to O(image_source).
     type: str
     default: ""
   image_platforms:
     description:
-      - The platforms that O(image) covers, such as C(linux/arm64). A node of another architecture is refused.
-      - Empty if that is not known. A pod on a node of each architecture proves the image in any case.
+      - The platforms that O(image) or O(image_built) covers, such as C(linux/arm64). A node of another architecture is refused.
+      - Empty if that is not known. Upstream's registry is asked for those of its image. A pod on a node of each architecture proves the image in any case.
     type: list
     elements: str
     default: []
+  image_source:
+    description:
+      - Where the image comes from, with O(image) empty.
+      - V(auto) keeps the image that the cluster runs where that is CoreDNS 1.12.2 or newer, and takes upstream's otherwise. With O(mode=plugin) it is
+        V(build).
+      - V(keep) changes no image. A cluster that cannot serve the zone with the one that it runs is refused.
+      - V(upstream) takes upstream's image in place of any other.
+      - V(build) takes O(image_built), which earlier tasks have built and brought to the nodes.
+    type: str
+    choices: [auto, keep, upstream, build]
+    default: auto
+  image_prefix:
+    description:
+      - Where upstream's image C(coredns) is, such as a mirror of yours. Empty is V(registry.k8s.io/coredns).
+      - The registry is asked whether it has the image, and for which architectures. With O(image_source=auto) a registry that cannot be reached
+        is an error. With V(upstream) a pod shows whether the nodes reach it.
+    type: str
+    default: ""
+  image_version:
+    description:
+      - The tag of upstream's image, as its registry has it, such as V(v1.14.6), or V(1.14.6) on Docker Hub.
+      - Empty is a version that this collection was made for. A cluster that runs another one of upstream's which can serve the zone keeps it then.
+    type: str
+    default: ""
+  image_built:
+    description: The image that was built, for O(image_source=build).
+    type: str
+    default: ""
   adopt:
     description: Take over lines of the Corefile that serve the zone already, and objects of our names that are somebody else's.
     type: bool

@@ -45,7 +45,12 @@ EXAMPLES = r"""
   clusterset.dns.coredns_multicluster:
     kubeconfig: ~/.kube/member1.yaml
 
-- name: Serve it with a newer image
+- name: Serve it with upstream's image from a mirror, where the cluster's CoreDNS is too old
+  clusterset.dns.coredns_multicluster:
+    kubeconfig: ~/.kube/member1.yaml
+    image_prefix: mirror.example.com/coredns
+
+- name: Serve it with an image of one's own
   clusterset.dns.coredns_multicluster:
     kubeconfig: ~/.kube/member1.yaml
     image: registry.example.com/dns/coredns:v1.14.6
@@ -79,10 +84,22 @@ steps:
   elements: str
   sample: [Let CoreDNS read ServiceImports, Prove the change beside CoreDNS, Serve the zone, Ask every pod]
 image:
-  description: The image of CoreDNS before (C(actual)), and the one that is to run (C(desired)).
+  description: The image of CoreDNS, and why it is that.
   returned: success
   type: dict
-  sample: {actual: "registry.k8s.io/coredns/coredns:v1.14.6", desired: "registry.k8s.io/coredns/coredns:v1.14.6"}
+  contains:
+    actual:
+      description: The image that CoreDNS ran before.
+      type: str
+    desired:
+      description: The one that is to serve the zone.
+      type: str
+    source:
+      description: Where that comes from, V(given), V(keep), V(upstream) or V(build).
+      type: str
+    reason:
+      description: Why.
+      type: str
 nodelocal:
   description: The ConfigMaps of the NodeLocal DNSCaches that were found.
   returned: success

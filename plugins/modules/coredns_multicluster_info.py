@@ -92,8 +92,21 @@ members:
       description: The platform's C(name), and the C(reason) why it is taken for that.
       type: dict
     image:
-      description: The image that CoreDNS runs (C(actual)), and the one that it is to run (C(desired)).
+      description: The image of CoreDNS, and why it is that.
       type: dict
+      contains:
+        actual:
+          description: The image that CoreDNS runs.
+          type: str
+        desired:
+          description: The one that is to serve the zone.
+          type: str
+        source:
+          description: Where that comes from, V(given), V(keep), V(upstream) or V(build).
+          type: str
+        reason:
+          description: Why.
+          type: str
     notes:
       description: What is worth knowing, in sentences.
       type: list

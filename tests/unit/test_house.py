@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "_kube": set(),
     "_dns": {"_kube"},
     "_corefile": {"_kube"},
-    "_coredns": {"_kube", "_dns", "_corefile"},
+    "_coredns": {"_kube", "_dns", "_corefile", "_image"},
     "_karmada": {"_kube"},
     "_imports": {"_kube", "_karmada"},
     "_image": set(),

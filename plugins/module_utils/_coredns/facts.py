@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import Platform
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import Workload
+from ansible_collections.clusterset.dns.plugins.module_utils._image.registry import Answer
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 
 __all__ = ["Facts", "NodeLocal", "Want"]
@@ -30,6 +31,10 @@ class Want(t.NamedTuple):
     header: bool = True
     image: str = ""
     image_platforms: tuple[str, ...] = ()
+    image_source: str = "auto"
+    image_prefix: str = ""
+    image_version: str = ""
+    image_built: str = ""
     adopt: bool = False
     namespace: str = "kube-system"
     deployment: str = "coredns"
@@ -76,7 +81,8 @@ class Facts(t.NamedTuple):
     :func:`pods.running`), None where that was not asked. ``delegated`` is the object by which a platform's operator is told of zones, or ConfigMap
     ``coredns-custom``; ``served`` is the Corefile that the platform made (RKE2). ``zone_server`` has our own CoreDNS's objects by kind. ``rights``
     are our ClusterRole (None where it is not there) and all our ClusterRoleBindings. ``nodes`` are architectures by name of those that are Ready
-    and take CoreDNS's pods, ``nodes_down`` the names of those that are not Ready. ``unfinished`` are the uids of Deployments of which a run that was killed
+    and take CoreDNS's pods, ``nodes_down`` the names of those that are not Ready. ``published`` is what its registry says of upstream's image, None where
+    that was not asked. ``unfinished`` are the uids of Deployments of which a run that was killed
     left the exchange of pods half done.
     """
 
@@ -107,6 +113,7 @@ class Facts(t.NamedTuple):
     nodes_down: frozenset[str] = frozenset()
     kubernetes_ips: tuple[str, ...] = ()
     proofs_left: bool = False
+    published: Answer | None = None
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns import rights, rollout, zone_server
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, NodeLocal, Want
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.image import Choice, choose, published_problem
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.member import (
     BUILTIN_COREDNS,
     OLDEST_COREDNS,
@@ -40,7 +41,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.zone impo
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import satisfied
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "image_to_ask_for", "plan"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -53,7 +54,8 @@ _PILLARS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__UPSTREAM__SERVERS__")
 class Plan(t.NamedTuple):
     """What is to be done. No steps, no problems, and nothing to be given to an add-on: the member is *settled*.
 
-    ``mode`` and ``reason`` say how the zone is, or will be, served; ``image`` is what serves it. ``problems`` say why nothing can be done, a sentence
+    ``mode`` and ``reason`` say how the zone is, or will be, served; ``image`` is what serves it, ``source`` whence that comes and ``image_reason`` why.
+    ``problems`` say why nothing can be done, a sentence
     each; ``needs`` is the option that would help, '' for none. ``notes`` are sentences for the user. ``corefile`` is the Corefile that comes out,
     None where the platform makes its own; ``addon`` is what is to be given to the EKS add-on, None for nothing.
     """
@@ -67,6 +69,8 @@ class Plan(t.NamedTuple):
     corefile: str | None = None
     addon: str | None = None
     needs: str = ""
+    source: str = ""
+    image_reason: str = ""
 
     @property
     def settled(self) -> bool:
@@ -163,18 +167,19 @@ def _crd_problems(facts: Facts, check_mode: bool) -> list[str]:
     return []
 
 
-def _architecture_problems(facts: Facts, want: Want, workload: Workload, image: str) -> list[str]:
+def _architecture_problems(facts: Facts, want: Want, how: Serving) -> list[str]:
     """Why an image cannot run on every node where the pods may land, by what is known of its platforms."""
-    covered = {one.partition("/")[2] or one for one in want.image_platforms}
-    missing = sorted(_architectures(facts, workload) - covered) if covered else []
+    known = want.image_platforms or (facts.published.platforms if facts.published else ())
+    covered = {one.split("/")[1] if "/" in one else one for one in known}
+    missing = sorted(_architectures(facts, None if how.mode == "forward" else facts.coredns) - covered) if covered else []
     if not missing:
         return []
-    return [f"{facts.name}: the image {image} is not there for {', '.join(missing)}, which some of its nodes are. Set image to one that covers them."]
+    return [f"{facts.name}: the image {how.image} is not there for {', '.join(missing)}, which some of its nodes are. Set image to one that covers them."]
 
 
-def _architectures(facts: Facts, workload: Workload) -> set[str]:
+def _architectures(facts: Facts, workload: Workload | None) -> set[str]:
     """Those of the nodes on which pods of a workload may land, by its nodeSelector."""
-    wanted = (workload.template.get("nodeSelector") or {}).get("kubernetes.io/arch")
+    wanted = (workload.template.get("nodeSelector") or {}).get("kubernetes.io/arch") if workload else ""
     found = {one for one in facts.nodes.values() if one}
     return {wanted} if wanted else found
 
@@ -183,12 +188,18 @@ def _architectures(facts: Facts, workload: Workload) -> set[str]:
 
 
 def _present(facts: Facts, want: Want, check_mode: bool) -> Plan:
-    running = facts.coredns.image if facts.coredns else ""
-    how = serving(facts.name, facts.platform_name, running, mode=want.mode, image=want.image)
-    problems = [*_crd_problems(facts, check_mode), *how.problems]
-    if problems:
-        return Plan(problems=tuple(problems), mode=how.mode, reason=how.reason, needs="image" if how.problems else "")
+    choice, how = _chosen(facts, want)
+    base = Plan(mode=how.mode, reason=how.reason, source=choice.source, image_reason=choice.reason)
+    crd = _crd_problems(facts, check_mode)
+    not_there, unknown = published_problem(facts, want, choice)
+    if wrong := [choice.problem or not_there] if choice.problem or not_there else list(how.problems):
+        return base._replace(problems=(*crd, *wrong), needs=choice.needs if choice.problem else "image_source" if not_there else "image")
+    if crd:
+        return base._replace(problems=tuple(crd))
+    if wrong := _architecture_problems(facts, want, how) if how.image else []:
+        return base._replace(problems=tuple(wrong), needs="image")
     here = _Here(facts, want, how)
+    here.notes += filter(None, (choice.note, unknown))
     steps: list[Step] = []
     if how.mode != "forward":
         steps += here.grant()
@@ -197,7 +208,7 @@ def _present(facts: Facts, want: Want, check_mode: bool) -> Plan:
     if facts.platform.place == "corefile":
         problems = here.twin_problems()
         if problems:
-            return Plan(problems=tuple(problems), mode=how.mode, reason=how.reason)
+            return base._replace(problems=tuple(problems))
         steps += here.change()
     else:
         steps += here.delegate()
@@ -207,7 +218,21 @@ def _present(facts: Facts, want: Want, check_mode: bool) -> Plan:
     # until the add-on is given its Corefile, CoreDNS forwards the zone as before
     if how.mode != "forward" and facts.zone_server and addon is None:
         steps.append(here.stop_serving())
-    return Plan(tuple(steps), notes=tuple(here.notes), mode=how.mode, image=how.image, reason=how.reason, corefile=corefile, addon=addon)
+    return base._replace(steps=tuple(steps), notes=tuple(here.notes), image=how.image, corefile=corefile, addon=addon)
+
+
+def _chosen(facts: Facts, want: Want) -> tuple[Choice, Serving]:
+    """Which image serves the zone, and how."""
+    choice = choose(facts, want)
+    how = serving(facts.name, facts.platform_name, facts.coredns.image if facts.coredns else "", mode=want.mode, image=choice.image)
+    if choice.image and not how.image:
+        choice = Choice("keep", "", f"{facts.platform.title} puts its own image back")
+    return choice, how
+
+
+def image_to_ask_for(facts: Facts, want: Want) -> str:
+    """The image whose registry can say whether it is there, and for which architectures; '' where none is to be fetched."""
+    return _chosen(facts, want)[0].fetched if want.present and not _problems(facts, want) else ""
 
 
 class _Here:
@@ -300,9 +325,8 @@ class _Here:
         return candidate.reloads and not any(one.source and one.source.sub_path for one in self.facts.workloads)
 
     def twin_problems(self) -> list[str]:
-        """Why the image given cannot run, and what else reads the Corefile but would not understand it."""
-        mode, image = self.how.mode, self.how.image or self.coredns.image
-        sentences = _architecture_problems(self.facts, self.want, self.coredns, image) if self.how.image else []
+        """What else reads the Corefile but would not understand it."""
+        mode, sentences = self.how.mode, []
         if mode == "forward":
             return sentences
         for one in self.facts.twins:

@@ -147,7 +147,7 @@ def _first_that_fits(platform: Platform, running: str, image: str) -> tuple[str,
         return "forward", _keeps(platform)
     if image and platform.image:
         known = image_version(image)
-        return "builtin", f"the image given is CoreDNS {text(known)}" if known else f"the image {image} is given, to be proven in a pod"
+        return "builtin", f"the image to run is CoreDNS {text(known)}" if known else f"the image {image} is to run, to be proven in a pod"
     if not image_version(running):
         return "builtin", f"CoreDNS runs {running or 'no image'}, whose version its name does not say, to be proven in a pod"
     if _serves(running):

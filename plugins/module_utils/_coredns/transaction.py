@@ -14,10 +14,11 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.arguments 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation_helm import YAML_IMPORT_ERROR
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.look import kubernetes_ips, look
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan, plan
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan, image_to_ask_for, plan
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import StepError, World
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError
 from ansible_collections.clusterset.dns.plugins.module_utils._dns.query import require_library
+from ansible_collections.clusterset.dns.plugins.module_utils._image import registry
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import ApiError, Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.lease import RIGHTS, HeldError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.rights import describe_right
@@ -41,6 +42,8 @@ def assess(cluster: Cluster, want: Want, *, check_mode: bool = False, granted: t
     :raises ApiError: it does not answer. :raises CorefileError: the zone is none.
     """
     facts = look(cluster, want)
+    if image := image_to_ask_for(facts, want):
+        facts = facts._replace(published=registry.ask(image))
     found = plan(facts, want, check_mode=check_mode)
     if facts.platform.place == "helm" and YAML_IMPORT_ERROR:
         return facts, found._replace(problems=(*found.problems, f"{cluster.name}: the Python package PyYAML is needed for RKE2. Install it."))

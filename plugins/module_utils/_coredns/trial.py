@@ -23,6 +23,9 @@ __all__ = ["Candidate", "RefutedError", "clean", "prove", "require_rights"]
 RIGHTS = [{"verb": verb, "group": "multicluster.x-k8s.io", "resource": "serviceimports"} for verb in ("list", "watch")]
 # How long a right that was just granted may take to be seen: the API server's authorizer watches roles and bindings.
 _RIGHTS_SECONDS = 10.0
+# Why a node does not get an image.
+_NOT_THERE = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_GET_IT = "A node does not get the image {image}. Set image, or image_prefix and image_version, to one that all nodes have or reach."
 
 
 class RefutedError(Exception):
@@ -173,7 +176,8 @@ class _Trial:
         if pod is None:
             raise RefutedError(f"pod {name} is gone, which someone else has deleted. Run this again.")
         if words := rollout.trouble(pod):
-            raise RefutedError(f"{words}. {self._last_words(name)}".rstrip())
+            advice = _GET_IT.format(image=self.candidate.image) if any(reason in words for reason in _NOT_THERE) else ""
+            raise RefutedError(" ".join(filter(None, (f"{words}.", advice, self._last_words(name)))))
         return pod
 
     def _last_words(self, name: str) -> str:

@@ -777,3 +777,16 @@ def test_a_settled_member_costs_few_requests(run: Run, stock: MemberStandIn) -> 
     print(f"{sent} requests for a settled member of two pods, of which {result['requests']} count as such")
     assert result["settled"] == ["settled"]
     assert sent <= 16
+
+
+def test_an_image_that_nodes_do_not_get_is_told_of_and_changes_nothing(run: Run) -> None:
+    """Where the registry cannot be asked, a pod shows it."""
+    image = "127.0.0.1:9/k8s/coredns:v1.14.6"
+    with MemberStandIn(OLD) as api:
+        api.bad_images[image] = "ImagePullBackOff"
+        result = run(api, image_source="upstream", image_prefix="127.0.0.1:9/k8s")
+        assert api.difference() == ""
+    assert result["failed"]
+    assert result["msg"].startswith("member: nothing was changed, because pod clusterset-dns-")
+    assert f'ImagePullBackOff: Back-off pulling image "{image}". A node does not get the image {image}. Set image, or' in result["msg"]
+    assert result["not_back"] == []

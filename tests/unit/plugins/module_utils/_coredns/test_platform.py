@@ -51,7 +51,7 @@ def test_the_platform_is_told_by_what_it_leaves_behind(facts: dict[str, t.Any], 
 @pytest.mark.parametrize(
     ("platform", "running", "given", "mode", "image", "words"),
     [
-        ("kubeadm", STOCK, NEW, "builtin", NEW, "the image given is CoreDNS 1.15.0"),
+        ("kubeadm", STOCK, NEW, "builtin", NEW, "the image to run is CoreDNS 1.15.0"),
         ("kubeadm", NEW, "", "builtin", "", "runs CoreDNS 1.15.0"),
         ("kubeadm", STOCK, DIGEST, "builtin", DIGEST, "to be proven in a pod"),
         ("any", DIGEST, "", "builtin", "", "to be proven in a pod"),
