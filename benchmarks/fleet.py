@@ -52,7 +52,7 @@ class Fleet:
             everywhere = {
                 "ansible_connection": "local",
                 "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-                "clusterset_build_image": False,
+                "clusterset_image_source": "keep",
                 "clusterset_services": [SERVICE],
                 **{f"{role}_deadline": DEADLINE for role in ("coredns_multicluster", "dns_verify", "serviceimport_ips")},
             }

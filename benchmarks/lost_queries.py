@@ -117,7 +117,7 @@ def play(playbook: str, member: str = "", image: str = "") -> None:
     """Run a playbook, for a member on its CoreDNS alone."""
     command = ["ansible-playbook", "-i", str(LAB / "inventory.yml"), str(CHECKOUT / "playbooks" / playbook)]
     command += ["--limit", member, "--tags", "coredns_multicluster"] if member else []
-    command += ["-e", json.dumps({"clusterset_build_image": False, "clusterset_image": image})] if image else []
+    command += ["-e", json.dumps({"clusterset_image_source": "auto", "clusterset_image": image})] if image else []
     # Elsewhere a playbook does not run on the node whose CoreDNS it changes, which here is not to wait for a core because of it.
     with giving_way() as members:
         ran = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=lambda: members.write_text(str(os.getpid())))

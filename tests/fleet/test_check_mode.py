@@ -76,7 +76,7 @@ WRONG: dict[str, tuple[dict[str, t.Any], str]] = {
     "kubeconfig that does not exist": ({"clusterset_kubeconfig": "/nowhere.yaml"}, "/nowhere.yaml"),
     "context that does not exist": ({"clusterset_context": "nowhere"}, "context nowhere"),
     "CoreDNS elsewhere": ({"coredns_multicluster_deployment": "nowhere"}, "has no CoreDNS Deployment kube-system/nowhere"),
-    "CoreDNS too old and no image": ({"clusterset_build_image": False}, "Set coredns_multicluster_image"),
+    "CoreDNS too old and no image": ({"clusterset_image_source": "keep"}, "image_source is keep, so it gets no other image"),
 }
 # The fleet's own objects are made before members are looked at; what must not change then is the members' CoreDNS. These come last.
 LATE = {"CoreDNS elsewhere", "CoreDNS too old and no image"}

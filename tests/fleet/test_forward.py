@@ -153,7 +153,7 @@ def test_a_zone_forwarded_to_a_coredns_of_our_own(fleet: Fleet, member2: Member,
         assert ours(member2)["Service"]["spec"]["clusterIP"] == address
 
         kept = member2.state()
-        broken = ("-e", "clusterset_image=localhost/none/coredns:v1.15.0", "-e", "clusterset_build_image=false")
+        broken = ("-e", "clusterset_image=localhost/none/coredns:v1.15.0", "-e", "clusterset_image_source=auto")
         command = fleet.command("playbooks/site.yml", "--limit", member2.name, *TAGS, *FORWARD, *broken)
         failed = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert failed.returncode, failed.stdout[-3000:]
@@ -241,7 +241,7 @@ def test_nodelocal_dnscache_and_from_one_mode_to_the_other(
 
         with member2.probing({dns: 20}, f"{NAME}.") as zone_probing:
             said = fleet.play("playbooks/site.yml", "--limit", member2.name, *TAGS)
-            assert "mode builtin, because the image given is CoreDNS" in said
+            assert "mode builtin, because the image to run is CoreDNS" in said
             wait_for("our own CoreDNS is gone", lambda: not ours(member2), 60)
         assert "forward . 10." not in member2.config_map()["data"]["Corefile"]
         assert member2.config_map(NODELOCAL)["data"]["Corefile"] == edited

@@ -33,7 +33,7 @@ def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "kubeconfig").mkdir()
     shutil.copy(LAB / "kubeconfig" / "karmada.yaml", folder / "kubeconfig")
     known = fleet.inventory["all"]["vars"]
-    settings = {key: known[key] for key in known if key.startswith(("clusterset_image", "coredns_publish_", "dns_verify_"))}
+    settings = {key: known[key] for key in known if key.startswith(("clusterset_image_", "coredns_image_", "coredns_publish_", "dns_verify_"))}
     settings["coredns_publish_kind_cluster"] = "{{ inventory_hostname }}"
     (folder / "inventory" / "group_vars" / "all" / "lab.yml").write_text(yaml.safe_dump(settings))
     return folder

@@ -66,7 +66,7 @@ def templated(tmp_path: Path, role: str, wanted: dict[str, str], cases: dict[str
 
 def test_an_image_is_taken_only_with_the_label_of_its_recipe(tmp_path: Path) -> None:
     cases = {name: {"images": [{"Config": {"Labels": labels}}]} for name, labels in LABELS.items()} | {"absent": {"images": []}}
-    known = {name: {"__coredns_image_found": found, "coredns_image_arch": "amd64"} for name, found in cases.items()}
+    known = {name: {"__coredns_image_found": found, "coredns_image_arch": "amd64", "coredns_image_version": "1.15.0"} for name, found in cases.items()}
     wanted = {"built": "{{ __coredns_image_built }}", "name": "{{ coredns_image_ref }}"}
     found = templated(tmp_path, "coredns_image", wanted, known)
     assert {name: one["built"] for name, one in found.items()} == {
