@@ -205,8 +205,8 @@ EXAMPLES = r"""
   register: verified
 
 - name: Show the table
-  ansible.builtin.debug:
-    msg: "{{ verified.rows | clusterset.dns.dns_table }}"
+  clusterset.dns.print_lines:
+    lines: "{{ verified.rows | clusterset.dns.dns_table }}"
 """
 
 RETURN = r"""

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 import typing as t
 import xml.etree.ElementTree as ET
 
@@ -16,6 +18,8 @@ Row = dict[str, t.Any]
 _SERVER_ERROR = 500
 # A table of more rows than these shows those that are not right; nobody reads the others.
 _LONGEST = 500
+# No column of it gets narrower.
+_NARROWEST = 12
 
 
 def single(cluster: str, verdict: str, cause: str, *, pod: str = "", ok: bool | None = False) -> Row:
@@ -73,49 +77,104 @@ def counts(found: t.Sequence[Row]) -> dict[str, dict[str, int]]:
     }
 
 
-def table(found: t.Sequence[Row]) -> list[str]:
-    """The rows as lines of text in columns, the causes of what is wrong below them, and a last line that sums up."""
-    header = ("CLUSTER", "POD", "NAME", "TYPE", "ANSWER", "EXPECTED", "HTTP", "VERDICT")
+def table(found: t.Sequence[Row], width: int = 100) -> list[str]:
+    """The rows as lines of text in columns, the causes of what is wrong below them, and a last line that sums up.
+
+    Pods of a cluster that answer alike are one block. What does not fit into ``width`` characters goes on in the next line,
+    but for the last one.
+    """
+    tried = any(row["http"] for row in found)
+    header = ("NAME", "TYPE", "ANSWER", "EXPECTED", *(["HTTP"] if tried else []), "VERDICT")
     shown = found if len(found) <= _LONGEST else [row for row in found if not row["ok"]]
-    cells = [header, *(_cells(row) for row in shown)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    of_pod: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for row in shown:
+        of_pod.setdefault((row["cluster"], row["pod"]), []).append(_cells(row, tried))
+    alike: dict[tuple[str, tuple[tuple[str, ...], ...]], list[str]] = {}
+    for (cluster, pod), cells in of_pod.items():
+        alike.setdefault((cluster, tuple(cells)), []).append(pod)
+    widths = _fitting([header, *(line for _cluster, cells in alike for line in cells)], width - 2)
+    lines = _columns(header, widths) if shown else []
+    for (cluster, cells), pods in alike.items():
+        lines += _filled(_where(cluster, pods), width, "", "    ")
+        lines += [line for one in cells for line in _columns(one, widths)]
     if len(shown) < len(found):
-        lines.append(f"{_count(len(found) - len(shown), 'right answer')} left out here.")
-    return [*lines, *_causes(found), summary(found)]
+        lines.append(f"{count(len(found) - len(shown), 'right answer')} left out here.")
+    causes = _causes(found, width)
+    return [*lines, *(["", *causes] if causes else []), "", summary(found)]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    expected = "any" if row["expected"] is None else ", ".join(row["expected"]) or "none"
-    tried = [str(one["status"] or "none") for one in row["http"]]
-    return (
-        row["cluster"],
-        row["pod"] or "-",
-        row["name"] or "-",
-        row["type"] or "-",
-        _answer(row) or "-",
-        (expected if row["name"] else "") or "-",
-        ", ".join(tried) or "-",
-        row["verdict"],
-    )
+def _cells(row: Row, tried: bool) -> tuple[str, ...]:
+    status = [", ".join(str(one["status"] or "none") for one in row["http"])] if tried else []
+    wanted = expected(row, brief=True) if row["name"] else ""
+    return tuple(cell or "-" for cell in (row["name"], row["type"], answer(row, brief=True), wanted, *status, row["verdict"]))
 
 
-def _answer(row: Row) -> str:
+def _fitting(cells: t.Sequence[tuple[str, ...]], width: int) -> list[int]:
+    """How wide each column is: as its longest cell, or where that is too much the widest ones less."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _columns(cells: tuple[str, ...], widths: list[int]) -> list[str]:
+    wrapped = [_wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    lines = itertools.zip_longest(*wrapped, fillvalue="")
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A cell in lines, cut after a dot or the like where there is one."""
+    lines = []
+    while len(text) > width:
+        cut = max(text.rfind(mark, 0, width) for mark in ".,-/ ") + 1 or width
+        lines.append(text[:cut].rstrip())
+        text = text[cut:]
+    return [*lines, text]
+
+
+def _filled(text: str, width: int, indent: str = "", later: str = "") -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=later or indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _where(cluster: str, pods: t.Iterable[str]) -> str:
+    return ": ".join(filter(None, (cluster, ", ".join(filter(None, dict.fromkeys(pods))))))
+
+
+def answer(row: Row, *, brief: bool = False) -> str:
+    """What came back. Brief, an SRV record leaves out of its target what is the service's own name."""
     answers = row["answers"]
     if row["type"] == "SRV":
-        answers = [" ".join(one.split()[2:]) for one in answers]
+        answers = sorted(_srv(row, " ".join(one.split()[2:]), brief) for one in answers)
     return ", ".join(answers) or ("NODATA" if row["rcode"] == "NOERROR" else row["rcode"])
 
 
-def _causes(found: t.Iterable[Row]) -> list[str]:
-    """Each cause once per cluster, with the pods that it is about."""
+def expected(row: Row, *, brief: bool = False) -> str:
+    """What should have come back, in the form of :func:`answer`."""
+    if row["expected"] is None:
+        return "any"
+    wanted = [_srv(row, one, brief) for one in row["expected"]] if row["type"] == "SRV" else row["expected"]
+    return ", ".join(wanted) or "none"
+
+
+def _srv(row: Row, text: str, brief: bool) -> str:
+    if not brief:
+        return text
+    port, _space, target = text.partition(" ")
+    service = row["name"].rstrip(".").split(".", 2)[-1]
+    return f"{port} {target.rstrip('.').removesuffix(service).rstrip('.')}".rstrip()
+
+
+def _causes(found: t.Iterable[Row], width: int) -> list[str]:
+    """Each cause once per cluster, below the pods that it is about."""
     pods: dict[tuple[str, str], list[str]] = {}
     for row in found:
         if row["cause"]:
             pods.setdefault((row["cluster"], row["cause"]), []).append(row["pod"])
     return [
-        ": ".join(filter(None, (cluster, ", ".join(dict.fromkeys(names)), cause.removeprefix(f"{cluster}: "))))
+        line
         for (cluster, cause), names in pods.items()
+        for line in (*_filled(_where(cluster, names), width, "", "    "), *_filled(cause.removeprefix(f"{cluster}: "), width, "    "))
     ]
 
 
@@ -138,10 +197,11 @@ def summary(found: t.Sequence[Row]) -> str:
 
 
 def _of(asked: int, expected: int, noun: str) -> str:
-    return _count(asked, noun) if asked == expected else f"{asked} of {_count(expected, noun)}"
+    return count(asked, noun) if asked == expected else f"{asked} of {count(expected, noun)}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -162,7 +222,7 @@ def junit(found: t.Sequence[Row]) -> str:
                 ET.SubElement(case, "skipped", message=row["cause"])
             elif not row["ok"]:
                 failure = ET.SubElement(case, "failure", type=row["verdict"], message=row["cause"])
-                failure.text = f"answer: {_answer(row)}\nexpected: {', '.join(row['expected'] or ['any'])}"
+                failure.text = f"answer: {answer(row)}\nexpected: {', '.join(row['expected'] or ['any'])}"
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import report as _dns_report
@@ -71,35 +72,61 @@ def fleet():
 
 def test_table():
     lines = _dns_report.table(fleet())
-    assert lines[0].split() == ["CLUSTER", "POD", "NAME", "TYPE", "ANSWER", "EXPECTED", "HTTP", "VERDICT"]
-    assert lines[1].split() == ["member1", "coredns-a", SERVE, "A", "10.22.4.17", "10.22.4.17", "200", "ok"]
-    assert lines[2].split() == [
-        "member1",
-        "coredns-b",
-        f"_http._tcp.{SERVE}",
-        "SRV",
-        "80",
-        f"{SERVE}.",
-        "any",
-        "-",
-        "ok",
+    assert lines[0].split() == ["NAME", "TYPE", "ANSWER", "EXPECTED", "HTTP", "VERDICT"]
+    assert [line.split() for line in lines[1:9]] == [
+        ["member1:", "coredns-a"],
+        [SERVE, "A", "10.22.4.17", "10.22.4.17", "200", "ok"],
+        ["member1:", "coredns-b"],
+        [f"_http._tcp.{SERVE}", "SRV", "80", "any", "-", "ok"],
+        ["member2:", "coredns-a,", "coredns-b"],
+        [SERVE, "A", "NXDOMAIN", "10.22.4.17", "-", "nxdomain"],
+        ["c"],
+        ["-", "-", "-", "-", "-", "error"],
     ]
-    assert lines[3].split() == ["member2", "coredns-a", SERVE, "A", "NXDOMAIN", "10.22.4.17", "-", "nxdomain"]
-    assert lines[5].split() == ["c", "-", "-", "-", "-", "-", "-", "error"]
-    assert lines[6:] == [
-        "member2: coredns-a, coredns-b: NXDOMAIN: there is no ServiceImport.",
-        "c: is down.",
+    assert lines[9:] == [
+        "",
+        "member2: coredns-a, coredns-b",
+        "    NXDOMAIN: there is no ServiceImport.",
+        "c",
+        "    is down.",
+        "",
         "4 answers of 4 CoreDNS pods in 2 of 3 clusters: 3 not right, in member2, c.",
     ]
-    verdicts = {line.rindex("  ") for line in lines[1:6]}
+    verdicts = {line.rindex("  ") for line in (lines[0], lines[2], lines[4], lines[6], lines[8])}
     assert len(verdicts) == 1, "columns are not aligned"
+
+
+def test_a_table_without_http_has_no_column_for_it():
+    assert _dns_report.table([_dns_report.complete(row())])[0].split() == ["NAME", "TYPE", "ANSWER", "EXPECTED", "VERDICT"]
+
+
+def test_no_line_of_a_table_is_longer_than_asked_and_nothing_is_lost():
+    name = f"a-service-with-a-long-name.a-namespace-with-a-long-name-as-well.svc.{'zone-' * 8}.example"
+    answers = [f"2001:db8:{number}::{number}" for number in range(1, 9)]
+    cause = "The cause is told in a sentence that is longer than a line, so that it goes on in the next one, and even in a third one."
+    wrong = row(name=name, answers=answers, expected=answers[1:], ok=False, cause=cause)
+    lines = _dns_report.table([_dns_report.complete(wrong)])
+    assert max(map(len, lines)) <= 100
+    packed = "".join("".join(lines).split())
+    assert cause.replace(" ", "") in packed
+    starts = [lines[0].index(word) for word in ("NAME", "TYPE", "ANSWER", "EXPECTED", "VERDICT")]
+    columns = ["".join(line[start:end].strip() for line in lines[2:10]) for start, end in itertools.pairwise([*starts, 100])]
+    assert columns[0].startswith(name)
+    assert columns[2].startswith(",".join(answers))
+    assert columns[3].startswith(",".join(answers[1:]))
+
+
+def test_a_record_of_a_service_is_told_by_port_and_host():
+    srv = row(type="SRV", name=f"_http._tcp.{SERVE}", answers=[f"0 50 8080 web-0.member1.{SERVE}.", f"0 50 80 {SERVE}."], expected=["80 other.example."])
+    assert _dns_report.answer(srv) == f"80 {SERVE}., 8080 web-0.member1.{SERVE}."
+    assert (_dns_report.answer(srv, brief=True), _dns_report.expected(srv, brief=True)) == ("80, 8080 web-0.member1", "80 other.example")
 
 
 def test_a_long_table_shows_what_is_not_right():
     found = [_dns_report.complete(row(pod=str(number))) for number in range(500)] + fleet()[-1:]
     lines = _dns_report.table(found)
-    assert [line.split()[0] for line in lines[1:]] == ["c", "500", "c:", "500"]
-    assert lines[2] == "500 right answers left out here."
+    assert [line.split()[0] for line in lines if line] == ["NAME", "c", "-", "500", "c", "is", "500"]
+    assert lines[3] == "500 right answers left out here."
 
 
 def test_summary_is_all_right_only_where_all_was_asked():
