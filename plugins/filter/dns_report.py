@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import assertions as _dns_assertions
+from ansible_collections.clusterset.dns.plugins.module_utils._dns import page as _dns_page
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import report as _dns_report
 
 
@@ -17,4 +19,6 @@ class FilterModule:
             "dns_table": _dns_report.table,
             "dns_summary": _dns_report.summary,
             "dns_junit": _dns_report.junit,
+            "dns_page": _dns_page.page,
+            "dns_refuted": _dns_assertions.refuted,
         }

@@ -112,7 +112,7 @@ def test_what_cannot_be_asked_and_is_not_known_to_be_wrong_fails_no_host(tmp_pat
     api.put("/api/v1/namespaces/kube-system/services/none", {"metadata": {"labels": labels}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 53}]}})
     failed, said = play.run()
     assert (failed, play.verdicts) == ({"good": True}, {"good": ["error", "unasked"]})
-    assert "By its Corefile it passes clusterset.local on" in said
+    assert "By its Corefile it passes clusterset.local on" in " ".join(said.split())
     (row,) = [row for row in play.report["rows"] if row["verdict"] == "unasked"]
     assert row["ok"] is None
     assert row["cause"] not in play.report["failed_members"][0]["error"]
@@ -141,3 +141,45 @@ def test_check_mode_fails_hosts_that_cannot_be_looked_at_and_no_other(tmp_path: 
     failed, said = play.run("--check")
     assert failed == {"good": False, "down": True}
     assert "No pod serves the zone yet" in said
+
+
+def test_the_table_is_shown_once_as_a_table(tmp_path: Path) -> None:
+    play = Play(tmp_path, one="", two="")
+    for arguments in ((), ("--check",)):
+        _failed, said = play.run(*arguments)
+        lines = said.splitlines()
+        assert lines.count("  NAME  TYPE  ANSWER  EXPECTED  VERDICT") == 1
+        assert "one" in lines
+        assert "two" in lines
+        assert "0 answers of 0 CoreDNS pods in 0 of 2 clusters: 2 not right, in one, two." in lines
+
+
+def test_the_page_is_written_beside_the_other_reports(tmp_path: Path) -> None:
+    play = Play(tmp_path, down="")
+    page = tmp_path / "report.html"
+    play.play["vars"] = {"dns_verify_html": str(page), "dns_verify_zone": "clusters.example"}
+    failed, said = play.run()
+    text = page.read_text()
+    assert failed == {"down": True}
+    assert text.startswith("<!DOCTYPE html>")
+    assert re.search(r"<dt>Zone</dt><dd>clusters\.example</dd>.*<dt>Made</dt><dd>\d{4}-\d\d-\d\d \d\d:\d\d UTC</dd>", text)
+    assert "1 cluster could not be looked at" in text
+    assert "changed=0" in said
+
+
+def test_what_is_relied_on_fails_the_play_after_the_reports_are_written(tmp_path: Path) -> None:
+    pytest.importorskip("jmespath")
+    play = Play(tmp_path, down="", other="")
+    wrong = ["length(answers[?verdict!='ok']) == `0`", "length("]
+    play.play["vars"] = {"dns_verify_assert": ["length(failed_members) == `2`", *wrong]}
+    failed, said = play.run()
+    assert (failed["down"], len(play.report["rows"])) == (True, 2)
+    assert "dns_verify_assert: length(answers[?verdict!='ok']) == `0` gave false, not true. 'length(' is no JMESPath:" in said
+    assert "Refuse" not in said
+    assert "failed_members" not in said.split("dns_verify_assert:")[1]
+
+
+def test_what_is_relied_on_is_not_tried_in_check_mode(tmp_path: Path, api: ApiStandIn) -> None:
+    play = Play(tmp_path, good=api.url)
+    play.play["vars"] = {"dns_verify_assert": ["`false`"]}
+    assert play.run("--check")[0] == {"good": False}
