@@ -181,7 +181,7 @@ FAULTS: dict[str, Fault] = {
         numbers="F38",
         ci=True,
     ),
-    "unknown-plugin": Fault("refused", "Unknown directive 'frobnicate'", corefile=also("    frobnicate"), numbers="F37", ci=True),
+    "unknown-plugin": Fault("refused", "frobnicate", corefile=also("    frobnicate"), numbers="F37", ci=True),
     "bad-forward": Fault(
         "refused",
         'plugin/forward: failed to resolve "nonsense"',

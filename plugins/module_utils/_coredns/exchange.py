@@ -71,15 +71,18 @@ class Exchange:
         self._port = port
         self._metrics_port = metrics_port
         self._waiter = Waiter(pace.timeout)
+        self._back = False
 
     def read(self) -> Object:
         return t.cast("Object", self.cluster.get(self.path))
 
-    def run(self, want: rollout.Target, stuck: t.Collection[str] = ()) -> None:
+    def run(self, want: rollout.Target, stuck: t.Collection[str] = (), *, back: bool = False) -> None:
         """Have nothing but pods of the wanted template, and of those none of the ``stuck`` ones (names).
 
+        :arg back: the template is the one that was there before: its pods need not answer better than those that are to go.
         :raises ExchangeError: new pods are of no use.
         """
+        self._back = back
         self._waiter = Waiter(self._pace.timeout)
         deployment = self.read()
         patch = rollout.begin(deployment, container(deployment), want)
@@ -146,6 +149,9 @@ class Exchange:
             found = self._ready()
             wrong = pods.answers(self.cluster, rollout.serving(found.new), self._wanted, self._port)
             if not wrong:
+                return
+            leaving = rollout.serving(found.old)
+            if self._back and (not leaving or pods.answers(self.cluster, leaving, self._wanted, self._port)):
                 return
             self._in_time(f"new {wrong[0]}")
 

@@ -214,7 +214,7 @@ class EditCorefile(Step):
                 if not back and self._last:
                     mark = None
                 target = rollout.Target(container(deployment)["image"], {}, mark)
-                exchanged(world, one, target)
+                exchanged(world, one, target, back=back)
                 continue
             try:
                 self._take(world, one, text, wanted)

@@ -109,7 +109,7 @@ class RunImage(Step):
 
     def undo(self, world: World) -> list[str]:
         try:
-            exchanged(world, self.workload, self._former())
+            exchanged(world, self.workload, self._former(), back=True)
         except (ApiError, StepError) as error:
             words = str(error).removeprefix(f"{world.cluster.name}: ")
             left = f"its own pods with {self.workload.image} may not be all that there is, and others may be left with the label {rollout.DRAINED}"

@@ -139,8 +139,8 @@ def exchanging(namespace: str) -> list[Right]:
     ]
 
 
-def exchanged(world: World, one: Workload, target: rollout.Target, stuck: t.Collection[str] = ()) -> None:
+def exchanged(world: World, one: Workload, target: rollout.Target, stuck: t.Collection[str] = (), *, back: bool = False) -> None:
     try:
-        world.exchange(one).run(target, stuck)
+        world.exchange(one).run(target, stuck, back=back)
     except ExchangeError as error:
         raise StepError(str(error)) from error

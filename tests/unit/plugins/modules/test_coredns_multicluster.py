@@ -551,6 +551,19 @@ def test_the_first_cause_comes_first_and_what_rests_on_what_is_not_back_stays(ru
     assert old.difference() == ""
 
 
+def test_the_way_back_does_not_wait_for_answers_that_no_pod_gives(run: Run, old: MemberStandIn) -> None:
+    """Someone's line of the Corefile spoils the cluster's own names. The image does not change, and the one that was there comes back all the same."""
+    good(run(old, image=NEW))
+    old.arm()
+    served = old.state()
+    old.dns_fault = lambda pod, name: "SERVFAIL" if name.startswith("kubernetes.default") else None
+    result = run(old, state="absent")
+    assert (result["failed"], result["step"], result["not_back"]) == (True, "Put back the image that was there", [])
+    assert re.search(r"new pod coredns-\S+ does not answer kubernetes.default.svc.cluster.local A as it should: SERVFAIL within 30 s", result["msg"])
+    assert "Everything is as it was before. Not every pod answers kubernetes.default.svc.cluster.local: pod coredns-" in result["msg"]
+    assert old.difference(served) == ""
+
+
 def test_a_pod_that_vanishes_is_no_reason_to_undo(run: Run, stock: MemberStandIn) -> None:
     """Its log and its port are asked for after it was listed, and are not there."""
     pod = next(iter(pods_with_labels(stock, DEPLOYMENT)))
