@@ -12,7 +12,8 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts impo
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.image import UPSTREAM_PREFIX, UPSTREAM_VERSION, choose
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import image_to_ask_for, plan
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.platform import PLATFORMS
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.steps import RunImage, ServeZone
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_objects import ServeZone
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.step_pods import RunImage
 from ansible_collections.clusterset.dns.plugins.module_utils._image.registry import Answer
 
 from .test_plan import config_map, facts, names, runs
