@@ -33,7 +33,7 @@ lock: ## Resolve the dependencies anew for each Python found here
 .PHONY: demo
 demo: lab ## The fleet, a workload, one name for it everywhere: ends with a table of who answers what
 	@ansible-playbook -i .lab/inventory.yml lab/demo.yml
-	@ansible-playbook -i .lab/inventory.yml playbooks/site.yml -e dns_verify_json=$(CURDIR)/.lab/demo.json
+	@ansible-playbook -i .lab/inventory.yml playbooks/site.yml -e dns_verify_json=$(CURDIR)/.lab/demo.json -e dns_verify_html=$(CURDIR)/.lab/demo.html
 
 .PHONY: test
 test: venv ## What a change must pass (STEPS="lint unit" for some of it, STEPS=all with what takes long)
