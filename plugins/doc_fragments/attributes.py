@@ -52,3 +52,12 @@ attributes:
     membership:
       - clusterset.dns.clusterset
 """
+
+    # for modules that are action plugins
+    ACTION = r"""
+options: {}
+attributes:
+  action:
+    description: Has an action plugin, so that it runs where ansible-playbook does.
+    support: full
+"""

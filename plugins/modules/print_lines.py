@@ -17,20 +17,16 @@ description:
   - Control characters are shown as V(\\x1b) and the like, so that a terminal does not obey them.
 author:
   - clusterset.dns contributors (@clusterset-dns)
+extends_documentation_fragment:
+  - clusterset.dns.attributes
+  - clusterset.dns.attributes.action
 attributes:
-  action:
-    support: full
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
   check_mode:
     support: full
-    description: Can run in check mode and return changed status prediction without modifying the target.
   diff_mode:
     support: N/A
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    details:
+      - This module does not modify state.
 options:
   lines:
     description: The lines.

@@ -16,6 +16,8 @@ from ansible.utils.plugin_docs import add_fragments
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir())
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
+# What is an action plugin alone, with its documentation where modules have theirs.
+ACTIONS = {path.stem for path in (CHECKOUT / "plugins" / "action").glob("*.py")}
 PYTHON = sorted(path.relative_to(CHECKOUT).with_suffix("") for path in (CHECKOUT / "plugins").rglob("*.py"))
 AUTH_FRAGMENT = "kubernetes.core.k8s_auth_options"
 
@@ -88,7 +90,8 @@ def test_the_action_group_holds_the_modules_that_take_all_of_its_options() -> No
 def test_modules_say_how_they_behave(module: str) -> None:
     attributes = rendered(module)["attributes"]
     grouped = module in load("meta/runtime.yml")["action_groups"]["clusterset"]
-    assert set(attributes) == {"check_mode", "diff_mode", "idempotent", "platform"} | ({"action_group"} if grouped else set())
+    more = ["action_group"] * grouped + ["action"] * (module in ACTIONS)
+    assert set(attributes) == {"check_mode", "diff_mode", "idempotent", "platform", *more}
     for name, attribute in attributes.items():
         assert attribute["support"] in ("full", "none", "N/A") or attribute.get("details"), f"{name} says nothing of what is missing"
 

@@ -36,6 +36,9 @@ def question(name: str, option: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     text = description if isinstance(description, str) else " ".join(description)
     choices = [str(one) for one in option.get("choices") or (["false", "true"] if kind == "bool" else [])]
     default = option.get("default", "")
+    if "{{" in str(default):
+        # the inventory's
+        default = ""
     return {
         "question_name": name,
         # without Ansible's markup, such as V(auto)

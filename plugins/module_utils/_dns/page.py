@@ -37,7 +37,7 @@ def page(
     """The rows as a page: a picture of the fleet, what is not right and why, who answers what, and all rows.
 
     :arg zone: what to call the zone where no row tells it; :arg made: when the rows were asked for, in words.
-    :arg notes: what was left out, in sentences; :arg services: as ``clusterset_services``, for who exports them.
+    :arg notes: what was left out, in sentences; :arg services: those that are exported, with ``from_clusters``.
     """
     zones = dict.fromkeys(row["name"].partition(".")[2] for row in found if row["name"].startswith("dns-version."))
     named = ", ".join(zones) or zone
