@@ -243,7 +243,7 @@ def package(core: Core) -> t.Callable[[Log], Count]:
             env=environment,
         )
         root = scratch / "installed" / "ansible_collections" / "clusterset" / "dns"
-        unwanted = {"lab", "tests", "benchmarks", ".venv", ".lab", ".cache", ".git", "Makefile"} & set(os.listdir(root))
+        unwanted = {"examples", "lab", "tests", "benchmarks", ".venv", ".lab", ".cache", ".git", "Makefile"} & set(os.listdir(root))
         if unwanted:
             raise StepFailed(f"the tarball holds what galaxy.yml's build_ignore should keep out: {', '.join(sorted(unwanted))}")
         count = Count()

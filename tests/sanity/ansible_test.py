@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 # The lab is an Ansible project of its own, whose modules are no collection's; the corpus is data whose every byte is meant.
-NOT_THE_COLLECTION = ("lab/", "benchmarks/", "tests/corpus/")
+NOT_THE_COLLECTION = ("lab/", "benchmarks/", "examples/", "tests/corpus/")
 DEPENDENCIES = ("kubernetes/core", "community/docker")
 
 BOOTSTRAP = '''\
