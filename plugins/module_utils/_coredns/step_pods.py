@@ -119,7 +119,7 @@ class RunImage(Step):
     def preview(self, world: World) -> None:
         if self.target.note:
             world.notes.append(self.target.note)
-        item = t.cast("Object", dict(self.workload.item))
+        item = t.cast(Object, dict(self.workload.item))
         patch = rollout.begin(item, container(item), self.target)
         path = f"/apis/apps/v1/namespaces/{self.workload.namespace}/deployments/{self.workload.name}"
         if patch:
