@@ -154,7 +154,8 @@ def _write_stubs(
         return Outcome("create", body, **said)
     if found.get("immutable"):
         raise DelegationError("the ConfigMap is immutable. Delete it and create it again without `immutable: true`.")
-    if after is None and made_by_us(found, want) and set(found.get("data") or {}) == {"stubDomains"}:
+    alone = set(found.get("data") or {}) == {"stubDomains"} and not found.get("binaryData")
+    if after is None and made_by_us(found, want) and alone:
         return Outcome("delete", None, **said)
     body = {"metadata": _metadata(found, want.zone, record), "data": {"stubDomains": after}}
     return Outcome("patch", body, **said)

@@ -151,7 +151,7 @@ class Exchange:
             if not wrong:
                 return
             leaving = rollout.serving(found.old)
-            if self._back and (not leaving or pods.answers(self.cluster, leaving, self._wanted, self._port)):
+            if self._back and all(pods.answers(self.cluster, [one], self._wanted, self._port) for one in leaving):
                 return
             self._in_time(f"new {wrong[0]}")
 

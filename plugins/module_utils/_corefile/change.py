@@ -74,7 +74,7 @@ def change(
     after = parse(result.text, **seen)
     had, has = _ours(before, original), _ours(after, original)
     last = had and not has
-    if last and not want.adopt and restore is None and (back := original_of(record, found)) is not None:
+    if last and restore is None and (back := original_of(record, found)) is not None:
         result = result._replace(text=back)
         after = parse(back, **seen)
     restored = came_back(record, result.text) if last else None

@@ -174,7 +174,8 @@ def write_of(
             originals[key]["ours"] = _sha512(text)
     if last and originals.pop(key, {}).get("sha512") == "" and not text:
         value = None
-    if value is None and set(config_map.get("data") or {}) == {key} and ownership.fleet_of(config_map) in (fleet, ""):
+    alone = set(config_map.get("data") or {}) == {key} and not config_map.get("binaryData")
+    if value is None and alone and ownership.fleet_of(config_map) in (fleet, ""):
         return Write("delete")
     record = _fitting(originals, annotations) if originals else None
     return Write(

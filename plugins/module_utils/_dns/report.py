@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import textwrap
 import typing as t
 import xml.etree.ElementTree as ET
@@ -18,6 +19,8 @@ Row = dict[str, t.Any]
 _SERVER_ERROR = 500
 # A table of more rows than these shows those that are not right; nobody reads the others.
 _LONGEST = 500
+# What XML 1.0 does not allow, such as the colours of a log.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # No column of it gets narrower.
 _NARROWEST = 12
 
@@ -224,6 +227,9 @@ def junit(found: t.Sequence[Row]) -> str:
                 failure = ET.SubElement(case, "failure", type=row["verdict"], message=row["cause"])
                 failure.text = f"answer: {answer(row)}\nexpected: {', '.join(row['expected'] or ['any'])}"
     ET.indent(root)
+    for element in root.iter():
+        element.attrib.update({key: _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value) for key, value in element.attrib.items()})
+        element.text = element.text and _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", element.text)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import time
+import functools
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect, http_query, query, report
@@ -222,7 +223,7 @@ class Fleet:
 
     def verify(self) -> Rows:
         """One row per member, pod and question, and one for each member about which nothing, or not everything, is known."""
-        jobs = {name: self._job(want) for name, want in self.wants.items()}
+        jobs = {name: functools.partial(self._verify, want) for name, want in self.wants.items()}
         outcome = each(jobs, parallel=self._settings.parallel, deadline=self._settings.deadline)
         rows: Rows = []
         for name, result in outcome.items():
@@ -246,18 +247,6 @@ class Fleet:
             if row["ok"] is False and row["cause"] not in causes.setdefault(row["cluster"], []):
                 causes[row["cluster"]].append(row["cause"])
         return [{"name": name, "error": " ".join(causes[name])} for name in sorted(causes)]
-
-    def _job(self, want: Want) -> t.Callable[[], Rows]:
-        def job() -> Rows:
-            try:
-                return self._verify(want)
-            except ApiError:
-                raise
-            except Exception as error:
-                message = f"{want.name}: could not be looked at: {type(error).__name__}: {str(error).strip() or 'no message'}."
-                raise ApiError(want.name, message, reason="Unexpected") from error
-
-        return job
 
     def _verify(self, want: Want) -> Rows:
         settings = self._settings

@@ -45,12 +45,13 @@ class Answer(t.NamedTuple):
 
 
 _asked: dict[str, Answer] = {}
-_asking = threading.Lock()
+_asking: dict[str, threading.Lock] = {}
 
 
 def ask(reference: str, *, timeout: float = 10.0) -> Answer:
     """Whether the registry has an image. Each is asked for once in a process, however many members are to run it."""
-    with _asking:
+    # one that hangs holds up nobody who asks for another
+    with _asking.setdefault(reference, threading.Lock()):
         if reference not in _asked:
             _asked[reference] = _ask(reference, timeout)
         return _asked[reference]

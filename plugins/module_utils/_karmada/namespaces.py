@@ -26,18 +26,22 @@ def matters(item: Object, fleet: str) -> bool:
     name = item["metadata"]["name"]
     if item["kind"] in _DERIVED or f"{item['kind']} {name}" in _ALWAYS or fleet_of(item) in (fleet, ""):
         return False
-    # Karmada's Service for an import. It goes with the import.
-    return not (item["kind"] == "Service" and name.startswith("derived-"))
+    # Karmada's Service for an import. It goes with the import. One that selects pods, or that outsiders reach, is somebody's own.
+    spec = item.get("spec") or {}
+    karmadas = not spec.get("selector") and spec.get("type", "ClusterIP") == "ClusterIP"
+    return not (item["kind"] == "Service" and name.startswith("derived-") and karmadas)
 
 
 def contents(cluster: Cluster, namespace: str, fleet: str) -> list[str]:
     """What keeps a namespace in a cluster, each in words."""
     groups = (cluster.get("/apis") or {}).get("groups") or []
-    found = []
-    for api_version in ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]:
-        root = root_of(api_version)
+    found, seen = [], set()
+    # not every kind is served in the version that its group prefers
+    for api_version in ["v1", *(version["groupVersion"] for group in groups for version in group["versions"])]:
+        root, group = root_of(api_version), api_version.rpartition("/")[0]
         for resource in (cluster.get(root) or {}).get("resources") or []:
-            if resource["namespaced"] and "list" in resource["verbs"] and "/" not in resource["name"]:
+            if resource["namespaced"] and "list" in resource["verbs"] and "/" not in resource["name"] and (group, resource["name"]) not in seen:
+                seen.add((group, resource["name"]))
                 items = cluster.list(f"{root}/namespaces/{namespace}/{resource['name']}")
                 found += [item for one in items if matters(item := {"kind": resource["kind"], **one}, fleet)]
     return sorted({describe(item) for item in found})

@@ -28,14 +28,18 @@ def each(jobs: t.Mapping[str, t.Callable[[], T]], *, parallel: int, deadline: fl
     """
     slots = threading.Semaphore(parallel)
     ended = threading.Condition()
-    done: dict[str, T | Exception] = {}
+    done: dict[str, T | ApiError] = {}
 
     def work(name: str, job: t.Callable[[], T]) -> None:
         worker.slots, worker.opened = slots, set()
         try:
-            result: T | Exception = job()
-        except Exception as error:
+            result: T | ApiError = job()
+        except ApiError as error:
             result = error
+        except Exception as error:
+            # something odd in one member is not the end of the others
+            words = f"{name}: could not be looked at: {type(error).__name__}: {str(error).strip() or 'no message'}."
+            result = ApiError(name, words, reason="Unexpected")
         for one in worker.opened:
             one.close()
         slots.release()
@@ -58,8 +62,5 @@ def each(jobs: t.Mapping[str, t.Callable[[], T]], *, parallel: int, deadline: fl
     late = "{0}: not done within the deadline. Set a longer one, or see why the member is slow."
     answers: dict[str, T | ApiError] = {}
     for name in jobs:
-        result = results[name] if name in results else ApiError(name, late.format(name), reason="Deadline")
-        if isinstance(result, Exception) and not isinstance(result, ApiError):
-            raise result
-        answers[name] = result
+        answers[name] = results[name] if name in results else ApiError(name, late.format(name), reason="Deadline")
     return answers

@@ -551,6 +551,46 @@ def test_the_first_cause_comes_first_and_what_rests_on_what_is_not_back_stays(ru
     assert old.difference() == ""
 
 
+def test_lines_that_were_adopted_come_back_with_adopt_as_well(run: Run) -> None:
+    """A role's variables are the same on the way there and on the way back."""
+    hand = "clusterset.local:53 {\n    errors\n    # by hand\n    kubernetes clusterset.local {\n        multicluster clusterset.local\n    }\n}\n"
+    with MemberStandIn(STOCK, corefile=hand + KUBEADM_COREFILE) as api:
+        api.arm()
+        good(run(api, adopt=True))
+        assert good(run(api, state="absent", adopt=True))["changed"]
+        # the zone is served as before, so that rights stay
+        assert api.objects[CONFIG_MAP]["data"]["Corefile"] == hand + KUBEADM_COREFILE
+
+
+def test_what_others_keep_beside_ours_stays_with_its_config_map(run: Run) -> None:
+    with MemberStandIn(STOCK) as api:
+        api.k3s()
+        good(run(api))
+        path = f"{CORE}/configmaps/coredns-custom"
+        api.objects[path]["binaryData"] = {"theirs": "AAAA"}
+        good(run(api, state="absent"))
+        assert api.objects[path]["binaryData"] == {"theirs": "AAAA"}
+        assert not api.objects[path].get("data")
+
+
+def test_one_odd_member_is_a_row_with_its_cause(run: Run, stock: MemberStandIn) -> None:
+    """Its version has no number, which no API server is known to say."""
+    with MemberStandIn(STOCK) as odd:
+        real = odd._answered
+
+        def answered(method: str, path: str, query: t.Any, body: t.Any) -> t.Any:
+            code, said = real(method, path, query, body)
+            return code, {**said, "minor": ""} if path == "/version" else said
+
+        odd._answered = answered  # type: ignore[method-assign]
+        members = [{"name": "odd", **odd.auth}, {"name": "good", **stock.auth}]
+        result = good(run(stock, main=coredns_multicluster_info.main, members=members))
+    assert [one["error"] for one in result["members"]] == [
+        "odd: could not be looked at: ValueError: invalid literal for int() with base 10: ''.",
+        "",
+    ]
+
+
 def test_the_way_back_does_not_wait_for_answers_that_no_pod_gives(run: Run, old: MemberStandIn) -> None:
     """Someone's line of the Corefile spoils the cluster's own names. The image does not change, and the one that was there comes back all the same."""
     good(run(old, image=NEW))

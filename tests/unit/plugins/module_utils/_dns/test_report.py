@@ -138,6 +138,13 @@ def test_summary_is_all_right_only_where_all_was_asked():
     assert _dns_report.summary([]) == "Nothing was verified."
 
 
+def test_junit_is_xml_whatever_a_log_says():
+    found = [_dns_report.complete(row(ok=False, verdict="error", cause="boom \x1b[31m \x00 end"))]
+    case = ET.fromstring(_dns_report.junit(found)).find(".//failure")
+    assert case is not None
+    assert case.get("message") == "boom \ufffd[31m \ufffd end"
+
+
 def test_counts():
     assert _dns_report.counts(fleet()) == {
         "members": {"expected": 3, "asked": 2},
