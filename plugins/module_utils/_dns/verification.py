@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-import time
 import functools
+import time
 import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._dns import expect, http_query, query, report

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import socket
 import sys
+import threading
 import typing as t
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_each_is_asked_for_once(standin: RegistryStandIn) -> None:
     for _member in range(3):
         registry.ask(f"{standin.host}/{NAME}:once")
     assert len(standin.asked) == 1
+
+
+def test_one_that_hangs_holds_up_nobody_who_asks_for_another(standin: RegistryStandIn) -> None:
+    standin.put(NAME, "quick", "linux/amd64")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = f"127.0.0.1:{silent.getsockname()[1]}/{NAME}:v1"
+        waits = threading.Thread(target=lambda: registry.ask(hanging, timeout=20), daemon=True)
+        waits.start()
+        silent.accept()
+        assert registry.ask(f"{standin.host}/{NAME}:quick").state == "there"
+        assert waits.is_alive()
 
 
 def test_no_container_engine_is_needed_for_it() -> None:
