@@ -76,9 +76,10 @@ def test_one_that_hangs_holds_up_nobody_who_asks_for_another(standin: RegistrySt
         hanging = f"127.0.0.1:{silent.getsockname()[1]}/{NAME}:v1"
         waits = threading.Thread(target=lambda: registry.ask(hanging, timeout=20), daemon=True)
         waits.start()
-        silent.accept()
-        assert registry.ask(f"{standin.host}/{NAME}:quick").state == "there"
-        assert waits.is_alive()
+        connection, _address = silent.accept()
+        with connection:
+            assert registry.ask(f"{standin.host}/{NAME}:quick").state == "there"
+            assert waits.is_alive()
 
 
 def test_no_container_engine_is_needed_for_it() -> None:
