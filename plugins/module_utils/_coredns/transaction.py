@@ -106,6 +106,9 @@ def _run(module: AnsibleModule, cluster: Cluster, want: Want) -> dict[str, t.Any
                 world.notes = []
             change.run(todo.steps, world, lease)
             change.clean(world)
+            if todo.addon is not None:
+                # it names the Service that was made just now
+                todo = todo._replace(addon=plan(look(cluster, want), want).addon)
     elif module.check_mode:
         for step in todo.steps:
             step.preview(world)

@@ -562,6 +562,17 @@ def test_lines_that_were_adopted_come_back_with_adopt_as_well(run: Run) -> None:
         assert api.objects[CONFIG_MAP]["data"]["Corefile"] == hand + KUBEADM_COREFILE
 
 
+def test_the_eks_addon_is_told_the_address_of_the_service_that_was_made(run: Run) -> None:
+    wanted = {"platform": "eks", "eks_addon": True, **FORWARD}
+    with MemberStandIn(OLD) as api:
+        first = good(run(api, **wanted))
+        (address,) = [one["spec"]["clusterIP"] for path, one in api.objects.items() if path.endswith("/services/clusterset-dns")]
+        assert f"forward . {address}\n" in first["addon"]
+        api.objects[CONFIG_MAP]["data"]["Corefile"] = first["addon"]
+        again = good(run(api, **wanted))
+        assert (again["changed"], again["addon"]) == (False, None)
+
+
 def test_what_others_keep_beside_ours_stays_with_its_config_map(run: Run) -> None:
     with MemberStandIn(STOCK) as api:
         api.k3s()
