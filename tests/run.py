@@ -275,7 +275,8 @@ def molecule(log: Log) -> Count:
     # It remembers that a scenario was prepared, be it by a run that was cut off, and would not prepare it again.
     log.check("molecule", "reset", cwd=CHECKOUT / "extensions", env=environment)
     code = log.run("molecule", "test", "--destroy", "never", cwd=CHECKOUT / "extensions", env=environment)
-    actions = re.findall(r"^INFO.*➜ [\w ]+: Executed: (\w+)", log.text, re.MULTILINE)
+    # its own list at the end; where the terminal has no other arrow it is one of ASCII
+    actions = re.findall(r"^\w+ [➜>] [\w ]+: Executed: (\w+)", log.text, re.MULTILINE)
     count = Count(passed=actions.count("Successful"), failed=sum(word in ("Failed", "Missing") for word in actions))
     if code and not count.failed:
         raise StepFailed(f"molecule ended with exit code {code}")
