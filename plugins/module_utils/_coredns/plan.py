@@ -216,7 +216,7 @@ def _present(facts: Facts, want: Want, check_mode: bool) -> Plan:
     corefile = here.candidate.text if here.candidate else None
     addon = corefile if want.eks_addon and here.candidate and corefile != facts.text else None
     # until the add-on is given its Corefile, CoreDNS forwards the zone as before
-    if how.mode != "forward" and facts.zone_server and addon is None:
+    if how.mode != "forward" and _has_server(facts, want) and addon is None:
         steps.append(here.stop_serving())
     return base._replace(steps=tuple(steps), notes=tuple(here.notes), image=how.image, corefile=corefile, addon=addon)
 
@@ -469,6 +469,8 @@ def _is_rolled_out(deployment: Object) -> bool:
 def _absent(facts: Facts, want: Want) -> Plan:
     """The way back: who forwards the zone before who serves it, the Corefile before the image that understands it, the rights last."""
     out = Edit(zone=want.zone, cluster_domain=want.cluster_domain, state="absent", adopt=want.adopt)
+    if problem := _fleet_problem(facts, want, _way_out_of(facts, want, out)):
+        return Plan(problems=(problem,))
     steps: list[Step] = []
     notes: list[str] = []
     served_still: list[str] = []
@@ -493,7 +495,7 @@ def _absent(facts: Facts, want: Want) -> Plan:
         step = _delegate(facts, want)
         steps += [step, ask] if step else []
     # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
-    if facts.zone_server and addon is None:
+    if _has_server(facts, want) and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)
         named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in objects]
         steps.append(Remove(named, title="Take our own CoreDNS away"))
@@ -502,6 +504,38 @@ def _absent(facts: Facts, want: Want) -> Plan:
     elif not served_still and addon is None:
         steps += _absent_rights(facts, want)
     return Plan(tuple(steps), notes=tuple(notes), corefile=None, addon=addon, reason="; ".join(served_still))
+
+
+def _way_out_of(facts: Facts, want: Want, out: Edit) -> str:
+    """The mode in which the zone is served by lines that are to go; '' where there are none."""
+    place = facts.platform.place
+    if place == "corefile":
+        change = edited(facts.config_map, _key(t.cast("Workload", facts.coredns)), out, imports=facts.imports, env=facts.env).change
+    elif place == "custom":
+        change = edited(facts.delegated, _CUSTOM[2], out).change
+    else:
+        return "forward" if _delegate(facts, want) else ""
+    return change.served_before.mode if change.changed and change.served_before else ""
+
+
+def _fleet_problem(facts: Facts, want: Want, mode: str) -> str:
+    """Why the zone is not this fleet's to take out; lines have no fleet, so that of what they rest on counts. '' where it is."""
+    label = f"Deployment {want.forward_namespace}/{want.forward_name}" if mode == "forward" else f"ClusterRole {rights.ROLE}"
+    found = facts.zone_server.get("Deployment") if mode == "forward" else facts.rights[0]
+    fleets = []
+    # a fleet that adopted it serves another zone beside that of the first
+    while mode and found is not None:
+        fleets.append(ownership.fleet_of(found))
+        found = ownership.adopted(found)
+    if not fleets or {want.fleet, "", None} & {*fleets}:
+        return ""
+    return f"{facts.name}: {want.zone} rests on {label}, which belongs to fleet {fleets[0]}. Set fleet to {fleets[0]} to take it out."
+
+
+def _has_server(facts: Facts, want: Want) -> bool:
+    """Whether the CoreDNS of our own that is there is for this fleet."""
+    found = facts.zone_server.get("Deployment")
+    return found is not None and ownership.fleet_of(found) in (want.fleet, "", None)
 
 
 def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step], list[str], list[str], str | None]:

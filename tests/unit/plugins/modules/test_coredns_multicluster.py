@@ -679,6 +679,39 @@ def test_absent_of_either_zone_does_not_touch_the_other(run: Run, old: MemberSta
     assert not good(run(old, image=NEW, zone=first, state="absent"))["changed"]
 
 
+@pytest.mark.parametrize(
+    ("name", "rests_on"),
+    {
+        "stock": RIGHTS,
+        **dict.fromkeys(["forward", "k3s", "openshift", "rke2", "gke"], "Deployment kube-system/clusterset-dns"),
+    }.items(),
+)
+def test_absent_of_one_fleet_does_not_take_the_zone_of_another(run: Run, name: str, rests_on: str) -> None:
+    case = CASES[name]
+    with case.member() as api:
+        good(run(api, fleet="one", **case.params))
+        api.arm()
+        result = run(api, fleet="two", state="absent", **case.params)
+        assert result["failed"]
+        assert f"member: {ZONE} rests on {rests_on}, which belongs to fleet one. Set fleet to one to take it out." in result["msg"]
+        assert api.written == []
+        served(api)
+        good(run(api, fleet="one", state="absent", **case.params))
+        assert not good(run(api, fleet="two", state="absent", **case.params))["changed"]
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_two_fleets_with_a_zone_each_share_the_rights(run: Run, stock: MemberStandIn, first: str) -> None:
+    zones = {"one": ZONE, "two": "other.test"}
+    good(run(stock, fleet="one"))
+    good(run(stock, fleet="two", zone="other.test", adopt=True))
+    good(run(stock, fleet=first, zone=zones[first], state="absent"))
+    second = next(fleet for fleet in zones if fleet != first)
+    served(stock, f"dns-version.{zones[second]}.")
+    good(run(stock, fleet=second, zone=zones[second], state="absent"))
+    assert ZONE not in stock.objects[CONFIG_MAP]["data"]["Corefile"]
+
+
 def test_a_right_is_asked_for_once(run: Run, old: MemberStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the Lease is held; under it what the plan needs beyond that."""
     asked: list[str] = []
