@@ -173,7 +173,8 @@ def servers(found: Object | None, want: Want) -> Outcome:
         raise DelegationError("it does not exist. Is this OpenShift? Set platform if it is not.")
     listed = found["spec"].get("servers")
     entries: list[Object] = listed or []
-    ours = next((one for one in entries if one["name"] == _SERVER), None)
+    named = next((one for one in entries if one["name"] == _SERVER), None)
+    ours = named if named and named.get("zones") == [want.zone] else None
     was = tuple(_upstreams(ours)) if ours else ()
     others = [one for one in entries if one is not ours]
     hand_made = next((one for one in others if any(zone.rstrip(".").lower() == want.zone for zone in one.get("zones") or [])), None)
@@ -188,9 +189,11 @@ def servers(found: Object | None, want: Want) -> Outcome:
         if not ours:
             note = f"Server {hand_made['name']} still sends {want.zone} to {', '.join(upstreams)}, which was not put there by this module."
             return Outcome(before=before, after=before, adopted=bool(want.addresses), notes=() if want.addresses else (note,))
+    if want.addresses and named and not ours:
+        raise DelegationError(f"server {_SERVER} sends {', '.join(named.get('zones') or ['nothing'])} already. Take that out first.")
     if want.addresses:
         entry = {"name": _SERVER, "zones": [want.zone], "forwardPlugin": {"upstreams": list(want.addresses)}}
-        if ours and ours.get("zones") == [want.zone] and target(was) == target(want.addresses):
+        if ours and target(was) == target(want.addresses):
             return Outcome(before=before, after=before, was=was)
         changed = [entry if one is ours else dict(one) for one in entries] if ours else [*map(dict, entries), entry]
         record = _record(found).get(want.zone) or {"absent": listed is None}

@@ -285,6 +285,10 @@ class _Here:
     def serve(self) -> list[Step]:
         """Our own CoreDNS."""
         want = self.want
+        if other := _other_zone(self.facts, want):
+            raise StepError(
+                f"Deployment {want.forward_namespace}/{want.forward_name} serves {other} already. Take that out first, or set forward_name to another name."
+            )
         objects = zone_server.objects(
             self.how.image, zone=want.zone, namespace=want.forward_namespace, name=want.forward_name, replicas=want.forward_replicas
         )
@@ -521,7 +525,8 @@ def _way_out_of(facts: Facts, want: Want, out: Edit) -> str:
 def _fleet_problem(facts: Facts, want: Want, mode: str) -> str:
     """Why the zone is not this fleet's to take out; lines have no fleet, so that of what they rest on counts. '' where it is."""
     label = f"Deployment {want.forward_namespace}/{want.forward_name}" if mode == "forward" else f"ClusterRole {rights.ROLE}"
-    found = facts.zone_server.get("Deployment") if mode == "forward" else facts.rights[0]
+    server = None if _other_zone(facts, want) else facts.zone_server.get("Deployment")
+    found = server if mode == "forward" else facts.rights[0]
     fleets = []
     # a fleet that adopted it serves another zone beside that of the first
     while mode and found is not None:
@@ -533,9 +538,19 @@ def _fleet_problem(facts: Facts, want: Want, mode: str) -> str:
 
 
 def _has_server(facts: Facts, want: Want) -> bool:
-    """Whether the CoreDNS of our own that is there is for this fleet."""
+    """Whether the CoreDNS of our own that is there is for this zone and this fleet."""
     found = facts.zone_server.get("Deployment")
-    return found is not None and ownership.fleet_of(found) in (want.fleet, "", None)
+    return found is not None and not _other_zone(facts, want) and ownership.fleet_of(found) in (want.fleet, "", None)
+
+
+def _other_zone(facts: Facts, want: Want) -> str:
+    """The zone that our own CoreDNS serves, where that is another one."""
+    text = ((facts.zone_server.get("ConfigMap") or {}).get("data") or {}).get("Corefile") or ""
+    try:
+        zones = [one.zone for one in multicluster_zones(parse(text))]
+    except CorefileError:
+        return ""
+    return zones[0] if zones and want.zone not in zones else ""
 
 
 def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step], list[str], list[str], str | None]:

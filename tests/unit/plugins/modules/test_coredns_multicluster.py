@@ -696,8 +696,51 @@ def test_absent_of_one_fleet_does_not_take_the_zone_of_another(run: Run, name: s
         assert f"member: {ZONE} rests on {rests_on}, which belongs to fleet one. Set fleet to one to take it out." in result["msg"]
         assert api.written == []
         served(api)
+        # what is of neither is nobody's concern
+        assert not good(run(api, fleet="two", state="absent", zone="other.test", **case.params))["changed"]
         good(run(api, fleet="one", state="absent", **case.params))
         assert not good(run(api, fleet="two", state="absent", **case.params))["changed"]
+
+
+def at_clients(api: MemberStandIn, name: str) -> set[str]:
+    """What the pods that clients ask answer, those of our own CoreDNS left out."""
+    return {answer for pod, answer in said(api, name).items() if not pod.startswith(("clusterset-dns-", "second-"))}
+
+
+@pytest.mark.parametrize("name", ["forward", "k3s", "aks", "openshift", "rke2", "gke"])
+def test_our_own_coredns_is_not_taken_from_the_zone_that_it_serves(run: Run, name: str) -> None:
+    case = CASES[name]
+    with case.member() as api:
+        api.arm()
+        good(run(api, **case.params))
+        written = list(api.written)
+        refused = run(api, zone="other.test", **case.params)
+        assert refused["failed"]
+        assert f"Deployment kube-system/clusterset-dns serves {ZONE} already. Take that out first, or set forward_name" in refused["msg"]
+        assert not good(run(api, zone="other.test", state="absent", **case.params))["changed"]
+        assert api.written == written
+        served(api)
+        second = run(api, zone="other.test", **case.params, forward_name="second")
+        if name == "openshift":
+            assert f"server clusterset-dns sends {ZONE} already. Take that out first." in second["msg"]
+            assert api.written == written
+        else:
+            good(second)
+            assert at_clients(api, RECORD) == at_clients(api, "dns-version.other.test.") == {'"1.1.0"'}
+            good(run(api, zone="other.test", state="absent", **case.params, forward_name="second"))
+        served(api)
+        good(run(api, state="absent", **case.params))
+        assert api.difference() == ""
+
+
+def test_a_zone_that_is_forwarded_stays_beside_one_that_is_served(run: Run, old: MemberStandIn) -> None:
+    good(run(old, **FORWARD))
+    old.arm()
+    good(run(old, zone="other.test", image=NEW, mode="builtin"))
+    assert at_clients(old, RECORD) == at_clients(old, "dns-version.other.test.") == {'"1.1.0"'}
+    good(run(old, zone="other.test", state="absent"))
+    served(old)
+    assert old.difference() == ""
 
 
 @pytest.mark.parametrize("first", ["one", "two"])

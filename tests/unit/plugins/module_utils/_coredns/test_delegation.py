@@ -164,6 +164,14 @@ def test_servers_by_hand_are_adopted_or_refused() -> None:
         servers(by_hand, ELSEWHERE)
 
 
+@pytest.mark.parametrize("zones", [["other.test"], [ZONE, "other.test"]])
+def test_our_server_of_another_zone_is_not_touched(zones: list[str]) -> None:
+    other = dns([{"name": "clusterset-dns", "zones": zones, "forwardPlugin": {"upstreams": ["10.96.1.2"]}}])
+    assert servers(other, GONE).verb == ""
+    with pytest.raises(DelegationError, match=r"server clusterset-dns sends .* already"):
+        servers(other, ELSEWHERE)
+
+
 def test_no_openshift_is_said() -> None:
     with pytest.raises(DelegationError, match="Set platform if it is not"):
         servers(None, THERE)
