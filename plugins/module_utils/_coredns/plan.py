@@ -35,6 +35,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads 
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.editing import how_served
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model import reload_hash
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, parse
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import recorded
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.settings import Edit
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.zone import Zone
@@ -475,9 +476,11 @@ def _absent(facts: Facts, want: Want) -> Plan:
     out = Edit(zone=want.zone, cluster_domain=want.cluster_domain, state="absent", adopt=want.adopt)
     if problem := _fleet_problem(facts, want, _way_out_of(facts, want, out)):
         return Plan(problems=(problem,))
+    served_still = [] if facts.platform.place == "corefile" else _served_beside(facts, want)
     steps: list[Step] = []
     notes: list[str] = []
-    served_still: list[str] = []
+    if served_still:
+        notes.append(f"{facts.name}: {_corefile_label(facts)} still serves {', '.join(served_still)} from ServiceImports, so CoreDNS's rights stay.")
     addon = None
     ask = AskPlatform(zone=False, namespace=facts.platform.namespace)
     if facts.platform.place != "stub_domains":
@@ -551,6 +554,23 @@ def _other_zone(facts: Facts, want: Want) -> str:
     except CorefileError:
         return ""
     return zones[0] if zones and want.zone not in zones else ""
+
+
+def _served_beside(facts: Facts, want: Want) -> list[str]:
+    """Which zones CoreDNS serves from ServiceImports by the Corefile that its platform is said to write.
+
+    :raises StepError: the zone is one of them, by lines of ours: the platform was taken for another when it came.
+    """
+    if facts.text is None:
+        return []
+    record = recorded((facts.config_map or {"metadata": {}})["metadata"].get("annotations"), _key(t.cast("Workload", facts.coredns)))
+    found = multicluster_zones(parse(facts.text, imports=facts.imports, env=facts.env), record.get("text"))
+    if any(one.zone == want.zone and one.ours for one in found):
+        raise StepError(
+            f"{_corefile_label(facts)} has lines of ours for {want.zone}, which came there with another platform than"
+            f" {facts.platform.title} ({facts.platform_reason}). Set platform to any to take them out."
+        )
+    return sorted({one.zone for one in found if one.mode in ("builtin", "plugin")})
 
 
 def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step], list[str], list[str], str | None]:

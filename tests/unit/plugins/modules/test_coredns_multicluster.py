@@ -743,6 +743,27 @@ def test_a_zone_that_is_forwarded_stays_beside_one_that_is_served(run: Run, old:
     assert old.difference() == ""
 
 
+@pytest.mark.parametrize("name", ["k3s", "aks"])
+@pytest.mark.parametrize("params", [{}, FORWARD], ids=["builtin", "forward"])
+def test_lines_of_a_platform_that_was_taken_for_another_are_not_left_without_rights(run: Run, name: str, params: dict[str, t.Any]) -> None:
+    with CASES[name].member() as api:
+        api.arm()
+        good(run(api, platform="any", imports={}, **params))
+        written = list(api.written)
+        refused = run(api, state="absent", **params)
+        assert refused["failed"]
+        assert f"member: {COREFILE} has lines of ours for {ZONE}, which came there with another platform than {name}" in refused["msg"].replace("AKS", "aks")
+        assert "Set platform to any to take them out." in refused["msg"]
+        other = good(run(api, zone="other.test", state="absent", **params))
+        assert not other["changed"]
+        kept = f"member: {COREFILE} still serves {ZONE} from ServiceImports, so CoreDNS's rights stay."
+        assert (kept in other["notes"]) == (not params)
+        assert api.written == written
+        served(api)
+        good(run(api, platform="any", imports={}, state="absent", **params))
+        assert api.difference() == ""
+
+
 @pytest.mark.parametrize("first", ["one", "two"])
 def test_two_fleets_with_a_zone_each_share_the_rights(run: Run, stock: MemberStandIn, first: str) -> None:
     zones = {"one": ZONE, "two": "other.test"}
