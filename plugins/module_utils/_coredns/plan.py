@@ -602,6 +602,8 @@ def _absent_from_coredns(facts: Facts, want: Want, out: Edit) -> tuple[list[Step
         if one.kind != "Deployment":
             continue
         if left:
+            if _is_half_done(facts, one):
+                steps.append(RunImage(one, rollout.target(one.item, one.runs, "present", ""), "End what a run that was killed has begun"))
             continue
         target = rollout.target(one.item, one.runs, "absent", "")
         if rollout.begin(one.item, one.runs, target) or _is_half_done(facts, one):

@@ -870,6 +870,33 @@ def test_what_a_run_that_was_killed_has_left_goes_with_absent(run: Run, stock: M
     assert stock.difference() == ""
 
 
+def test_what_a_run_that_was_killed_has_begun_ends_with_absent_of_its_zone(
+    run: Run, stock: MemberStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another zone is served, so that the image stays."""
+    monkeypatch.setattr(client.Cluster, "can_i", lambda cluster, rights: [])
+    before = stock.state()
+    good(run(stock))
+    for k in range(1, 30):
+        stock.fail_at(k, "killed-after")
+        with pytest.raises(Killed):
+            run(stock, zone="other.test", image=NEW)
+        hit = t.cast("t.Any", stock._fault).hit
+        stock.calm()
+        if hit == ("PATCH", DEPLOYMENT):
+            break
+    assert "clusterset.dns/rollout" in stock.objects[DEPLOYMENT]["metadata"]["annotations"]
+    ended = good(run(stock, zone="other.test", state="absent"))
+    assert "End what a run that was killed has begun" in ended["steps"]
+    assert "clusterset.dns/rollout" not in stock.objects[DEPLOYMENT]["metadata"]["annotations"]
+    assert left_behind(stock) == []
+    served(stock)
+    assert image_of(stock) == {NEW}
+    assert not good(run(stock, zone="other.test", state="absent"))["changed"]
+    good(run(stock, state="absent"))
+    assert stock.difference(before) == ""
+
+
 def test_coredns_on_another_port(run: Run) -> None:
     with MemberStandIn(OLD, corefile=KUBEADM_COREFILE.replace(".:53", ".:8053")) as api:
         api.put(f"{CORE}/services/kube-dns", service("10.96.0.10", {"dns": 53, "dns-tcp": 53}, {"k8s-app": "kube-dns"}, target=8053))
