@@ -474,7 +474,8 @@ def _is_rolled_out(deployment: Object) -> bool:
 def _absent(facts: Facts, want: Want) -> Plan:
     """The way back: who forwards the zone before who serves it, the Corefile before the image that understands it, the rights last."""
     out = Edit(zone=want.zone, cluster_domain=want.cluster_domain, state="absent", adopt=want.adopt)
-    if problem := _fleet_problem(facts, want, _way_out_of(facts, want, out)):
+    mode = _way_out_of(facts, want, out)
+    if problem := _fleet_problem(facts, want, mode):
         return Plan(problems=(problem,))
     served_still = [] if facts.platform.place == "corefile" else _served_beside(facts, want)
     steps: list[Step] = []
@@ -501,6 +502,11 @@ def _absent(facts: Facts, want: Want) -> Plan:
     else:
         step = _delegate(facts, want)
         steps += [step, ask] if step else []
+    if mode == "forward" and (not facts.zone_server or _other_zone(facts, want)):
+        notes.append(
+            f"{facts.name}: what {want.zone} was forwarded to was not found as Deployment {want.forward_namespace}/{want.forward_name}. Where it is left"
+            " over, set forward_namespace and forward_name to what they were."
+        )
     # until the add-on is given its Corefile, CoreDNS serves or forwards the zone as before
     if _has_server(facts, want) and addon is None:
         objects = zone_server.objects("none", zone=want.zone, namespace=want.forward_namespace, name=want.forward_name)

@@ -186,6 +186,7 @@ def test_there_and_back(run: Run, name: str) -> None:
         back = run(api, state="absent", **case.params)
         assert not back["failed"], back["msg"]
         assert back["changed"]
+        assert "was not found" not in " ".join(back["notes"])
         assert api.difference() == ""
 
         written = list(api.written)
@@ -761,6 +762,18 @@ def test_lines_of_a_platform_that_was_taken_for_another_are_not_left_without_rig
         assert api.written == written
         served(api)
         good(run(api, platform="any", imports={}, state="absent", **params))
+        assert api.difference() == ""
+
+
+@pytest.mark.parametrize("name", ["forward", "k3s", "gke"])
+def test_a_coredns_of_our_own_under_another_name_is_not_left_without_a_word(run: Run, name: str) -> None:
+    case = CASES[name]
+    with case.member() as api:
+        api.arm()
+        good(run(api, **case.params, forward_name="second"))
+        said_so = f"member: what {ZONE} was forwarded to was not found as Deployment kube-system/clusterset-dns."
+        assert [note for note in good(run(api, state="absent", **case.params))["notes"] if note.startswith(said_so) and "forward_name" in note]
+        good(run(api, state="absent", **case.params, forward_name="second"))
         assert api.difference() == ""
 
 
