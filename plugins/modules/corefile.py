@@ -296,6 +296,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place imp
     File,
     PlaceError,
     place_of,
+    seen_of,
 )
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
@@ -336,7 +337,7 @@ def run(module: Module, place: File | ConfigMap) -> dict[str, t.Any]:
     }
     fields.update({name: params[name] for name in ARGUMENT_SPEC if name not in (*_NO_EDIT, *fields)})
     want = Edit(**fields)
-    seen = {"imports": params["imports"], "env": params["env"]}
+    seen: dict[str, t.Any] = seen_of(params)
     found = place.read()
     if found is None and want.state == "present" and not params["create"]:
         raise PlaceError(f"{place.label} does not exist. Say where the Corefile is, or set create to make it.")

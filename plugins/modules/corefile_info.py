@@ -205,7 +205,7 @@ from ansible_collections.clusterset.dns.plugins.module_utils._corefile.model imp
     reload_hash,
     zones_served,
 )
-from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import PLACE_ARG_SPEC, PlaceError, place_of
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import PLACE_ARG_SPEC, PlaceError, place_of, seen_of
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import AUTH_ARG_SPEC, ApiError
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.module import Module
@@ -218,7 +218,7 @@ def main() -> None:
     try:
         text = place.read()
         original = place.record().get("text")
-        corefile = parse(text or "", imports=params["imports"], env=params["env"])
+        corefile = parse(text or "", **seen_of(params))
         served = how_served(corefile, params["zone"], cluster_domain=params["cluster_domain"], original=original) if params["zone"] else None
     except CorefileError as error:
         module.fail_json(msg=f"{place.label}: {error}", line=error.line)

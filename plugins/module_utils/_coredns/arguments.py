@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.facts import Facts, Want
 from ansible_collections.clusterset.dns.plugins.module_utils._coredns.plan import Plan
+from ansible_collections.clusterset.dns.plugins.module_utils._corefile.place import seen_of
 
 __all__ = ["CHANGE_ARG_SPEC", "result_of", "want_of"]
 
@@ -50,7 +51,7 @@ def want_of(params: t.Mapping[str, t.Any]) -> Want:
     """What a module's options ask for."""
     given = {name: params[name] for name in CHANGE_ARG_SPEC}
     names = {name: given[name].strip(". ").lower() for name in ("zone", "cluster_domain")}
-    return Want(**{**given, **names, "image_platforms": tuple(given["image_platforms"] or ())})
+    return Want(**{**given, **names, **seen_of(given), "image_platforms": tuple(given["image_platforms"] or ())})
 
 
 def result_of(facts: Facts, plan: Plan) -> dict[str, t.Any]:

@@ -38,6 +38,7 @@ __all__ = [
     "original_of",
     "place_of",
     "recorded",
+    "seen_of",
     "text_of",
     "write_of",
 ]
@@ -229,6 +230,14 @@ def place_of(module: AnsibleModule) -> File | ConfigMap:
     if params["path"]:
         return File(params["path"])
     return ConfigMap(Cluster.from_module(module), params["namespace"], params["name"], params["key"], params.get("fleet", ownership.DEFAULT_FLEET))
+
+
+def seen_of(params: t.Mapping[str, t.Any]) -> dict[str, dict[str, str] | None]:
+    """The options ``imports`` and ``env`` as :func:`parse` takes them. In YAML, values may be numbers, or nothing."""
+    return {
+        name: None if params[name] is None else {key: "" if value is None else str(value) for key, value in params[name].items()}
+        for name in ("imports", "env")
+    }
 
 
 def _originals(annotations: t.Mapping[str, str] | None) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.clusterset.dns.plugins.modules import coredns_multicluster_info
 from ansible_collections.clusterset.dns.tests.unit.karmada_standin import Run, runner
-from ansible_collections.clusterset.dns.tests.unit.member_standin import MemberStandIn
+from ansible_collections.clusterset.dns.tests.unit.member_standin import KUBEADM_COREFILE, MemberStandIn
 from ansible_collections.clusterset.dns.tests.unit.registry_standin import RegistryStandIn
 
 OLD = "registry.k8s.io/coredns/coredns:v1.12.1"
@@ -40,6 +40,11 @@ def row(run: Run, api: MemberStandIn, **asked: t.Any) -> dict[str, t.Any]:
     (found,) = run(coredns_multicluster_info.main, members=[{"name": "old", **api.auth, **asked}])["members"]
     assert api.written == []
     return t.cast("dict[str, t.Any]", found)
+
+
+def test_an_environment_variable_may_be_a_number(run: Run) -> None:
+    with MemberStandIn(corefile=KUBEADM_COREFILE.replace("cache 30", "cache {$SECONDS_KEPT}")) as api:
+        assert row(run, api, env={"SECONDS_KEPT": 30})["error"] == ""
 
 
 def test_upstreams_image_is_asked_for_at_its_registry(run: Run) -> None:

@@ -316,6 +316,14 @@ def test_imports_and_environment_reach_the_parser(run: t.Callable[..., dict[str,
     assert run(path=str(file), zone=ZONE, env={"STUB": "a.example"}, imports={})["changed"] is True
 
 
+def test_an_environment_variable_may_be_a_number(run: t.Callable[..., dict[str, t.Any]], tmp_path: Path) -> None:
+    file = tmp_path / "Corefile"
+    file.write_text(".:53 {\n    kubernetes cluster.local\n    cache {$SECONDS_KEPT}\n    import more\n}\n")
+    params = {"path": str(file), "zone": ZONE, "env": {"SECONDS_KEPT": 30, "NOT_SET": None}, "imports": {"more": None}}
+    assert run(**params)["changed"] is True
+    assert len(run(corefile_info.main, **{name: params[name] for name in ("path", "env", "imports")})["reload_sha512"]) == 128
+
+
 def test_info(run: t.Callable[..., dict[str, t.Any]], api: ApiStandIn) -> None:
     run(**api.auth, zone=ZONE, placement="inline")
     result = run(corefile_info.main, **api.auth, zone=ZONE)
