@@ -57,7 +57,7 @@ class Karmada(ApiStandIn):
                 return status(503, "ServiceUnavailable", f"cluster {name} is not reachable")[:2]
             if inner == "/apis/multicluster.x-k8s.io" and f"{CLUSTERS}/{name}/proxy{MCS}/serviceimports" in self.collections:
                 return 200, {"preferredVersion": {"groupVersion": "multicluster.x-k8s.io/v1alpha1"}}
-            if method == "GET" and inner.split("/")[-1] in ("deployments", "daemonsets"):
+            if method == "GET" and inner.split("/")[-1] in ("deployments", "daemonsets", "statefulsets"):
                 return self._page(path, query)
         return super().answer(method, path, query, body)
 

@@ -26,6 +26,7 @@ __all__ = [
     "owned_by",
     "runs_coredns",
     "selector_of",
+    "source_of",
     "workload",
 ]
 
@@ -85,8 +86,7 @@ def workload(item: Object, kind: str) -> Workload:
     """What matters of a Deployment or DaemonSet."""
     metadata, template = item["metadata"], item["spec"]["template"]["spec"]
     runs = container_of(template["containers"])
-    arguments = [*(runs.get("command") or []), *(runs.get("args") or [])]
-    port = _argument(arguments, "dns.port")
+    port = _argument(_arguments(runs), "dns.port")
     return Workload(
         kind=kind,
         namespace=metadata["namespace"],
@@ -96,9 +96,7 @@ def workload(item: Object, kind: str) -> Workload:
         container=runs["name"],
         image=runs.get("image", ""),
         service_account=template.get("serviceAccountName") or "default",
-        source=_source(template, runs, _argument(arguments, "conf") or "Corefile")
-        # k8s.io/dns makes its Corefile when it starts, from this one
-        or (_source(template, runs, _argument(arguments, "basecorefile") or _BASE) if _argument(arguments, "localip") else None),
+        source=source_of(template),
         dns_port=int(port) if port and port.isdigit() else 53,
         host_network=bool(template.get("hostNetwork")),
         item=item,
@@ -117,7 +115,7 @@ def _has_image(runs: Object) -> bool:
 
 
 def _is_configured(runs: Object) -> bool:
-    return bool(_argument([*(runs.get("command") or []), *(runs.get("args") or [])], "conf"))
+    return bool(_argument(_arguments(runs), "conf"))
 
 
 def dns_workloads(deployments: t.Iterable[Object], daemon_sets: t.Iterable[Object]) -> list[Workload]:
@@ -202,6 +200,19 @@ def container_of(containers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     known = [one for one in containers if _has_image(one)]
     configured = [one for one in containers if _is_configured(one)]
     return [*named, *known, *configured, containers[0]][0]
+
+
+def source_of(template: Object) -> Source | None:
+    """The ConfigMap that the pods of a spec have their Corefile from; None where it is from elsewhere, such as a Secret or the image."""
+    runs = container_of(template["containers"])
+    arguments = _arguments(runs)
+    found = _source(template, runs, _argument(arguments, "conf") or "Corefile")
+    # k8s.io/dns makes its Corefile when it starts, from this one
+    return found or (_source(template, runs, _argument(arguments, "basecorefile") or _BASE) if _argument(arguments, "localip") else None)
+
+
+def _arguments(runs: Object) -> list[str]:
+    return [*(runs.get("command") or []), *(runs.get("args") or [])]
 
 
 def _argument(words: t.Sequence[str], name: str) -> str | None:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_utils is PRIVATE and should only be used by this collection. Breaking changes can occur any time.
-"""Which zones a cluster's CoreDNS serves for multicluster, in whatever Deployment or DaemonSet it runs: as long as there is one, the cluster
-needs the definitions of ServiceImports.
+"""Which zones a cluster's CoreDNS serves for multicluster, in whatever Deployment, DaemonSet or StatefulSet it runs: as long as there is
+one, the cluster needs the definitions of ServiceImports.
 
 Pure but for :func:`serving`.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import runs_coredns
+from ansible_collections.clusterset.dns.plugins.module_utils._coredns.workloads import runs_coredns, source_of
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.parser import CorefileError, parse
 from ansible_collections.clusterset.dns.plugins.module_utils._corefile.served import multicluster_zones
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
@@ -22,11 +22,11 @@ Object = t.Mapping[str, t.Any]
 # namespace and name of a ConfigMap
 Key = tuple[str, str]
 
-_KINDS = {"Deployment": "deployments", "DaemonSet": "daemonsets"}
+_KINDS = {"Deployment": "deployments", "DaemonSet": "daemonsets", "StatefulSet": "statefulsets"}
 
 
 def configmaps(item: Object) -> list[Key]:
-    """The ConfigMaps that the pods of a Deployment or DaemonSet mount, alone or in a projected volume."""
+    """The ConfigMaps that the pods of a workload mount, alone or in a projected volume."""
     namespace, names = item["metadata"]["namespace"], []
     for volume in item["spec"]["template"]["spec"].get("volumes") or []:
         for source in [volume, *((volume.get("projected") or {}).get("sources") or [])]:
@@ -67,6 +67,8 @@ def served(workloads: t.Iterable[tuple[str, Object]], found: t.Mapping[Key, Obje
         mounted = configmaps(item)
         if not mounted:
             sentences.append(f"{who} mounts no ConfigMap, so that what its CoreDNS serves cannot be seen")
+        elif not source_of(item["spec"]["template"]["spec"]):
+            sentences.append(f"{who} has its Corefile from no ConfigMap, so that what its CoreDNS serves cannot be seen")
         for namespace, name in mounted:
             for key, text in sorted(((found.get((namespace, name)) or {}).get("data") or {}).items()):
                 sentences += [f"{who} serves {zone} (ConfigMap {namespace}/{name}, key {key})" for zone in zones(text)]

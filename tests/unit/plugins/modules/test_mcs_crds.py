@@ -62,9 +62,15 @@ def karmada() -> t.Iterator[Karmada]:
         yield karmada
 
 
+def running(volume: dict[str, t.Any], *others: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A workload that runs CoreDNS with a Corefile from a volume."""
+    mounts = [{"name": "config", "mountPath": "/etc/coredns"}]
+    container = {"name": "coredns", "image": "coredns:1", "args": ["-conf", "/etc/coredns/Corefile"], "volumeMounts": mounts}
+    return {"spec": {"template": {"spec": {"containers": [container], "volumes": [{"name": "config", **volume}, *others]}}}}
+
+
 def coredns(karmada: Karmada, member: str, corefile: str) -> None:
-    pod = {"containers": [{"name": "coredns", "image": "coredns:1"}], "volumes": [{"configMap": {"name": "coredns"}}]}
-    karmada.member(member, DNS, {"spec": {"template": {"spec": pod}}})
+    karmada.member(member, DNS, running({"configMap": {"name": "coredns"}}))
     karmada.member(member, "/api/v1/namespaces/kube-system/configmaps/coredns", {"data": {"Corefile": corefile}})
 
 
@@ -143,6 +149,23 @@ def test_a_definition_stays_while_a_coredns_serves_a_zone(run: Run, karmada: Kar
     assert not absent(run, karmada, "member1")["changed"]
 
 
+def test_a_definition_stays_while_a_coredns_of_a_statefulset_serves_a_zone(run: Run, karmada: Karmada) -> None:
+    call(run, karmada)
+    karmada.member("member1", "/apis/apps/v1/namespaces/dns/statefulsets/second", running({"configMap": {"name": "second"}}))
+    karmada.member("member1", "/api/v1/namespaces/dns/configmaps/second", {"data": {"Corefile": ZONE}})
+    why = "StatefulSet dns/second serves clusterset.local (ConfigMap dns/second, key Corefile)"
+    assert absent(run, karmada)["clusters"][0] == {"cluster": "member1", "action": "kept", "reasons": [why], "looked": True}
+
+
+@pytest.mark.parametrize("volume", [{"secret": {"secretName": "c"}}, {"projected": {"sources": [{"secret": {"name": "c"}}]}}, {"emptyDir": {}}])
+def test_a_definition_stays_while_a_corefile_is_in_no_configmap(run: Run, karmada: Karmada, volume: dict[str, t.Any]) -> None:
+    call(run, karmada)
+    karmada.member("member1", DNS, running(volume, {"name": "ca", "configMap": {"name": "ca"}}))
+    karmada.member("member1", "/api/v1/namespaces/kube-system/configmaps/ca", {"data": {"ca.crt": "x"}})
+    why = "Deployment kube-system/coredns has its Corefile from no ConfigMap, so that what its CoreDNS serves cannot be seen"
+    assert absent(run, karmada)["clusters"][0] == {"cluster": "member1", "action": "kept", "reasons": [why], "looked": True}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_definition_stays_while_somebody_else_uses_it(run: Run, karmada: Karmada, kind: str) -> None:
     call(run, karmada)
@@ -171,7 +194,7 @@ def test_a_member_is_looked_at_by_the_access_that_is_given(run: Run, karmada: Ka
     call(run, karmada)
     karmada.down = {"member2"}
     with Karmada([]) as member:
-        member.collections |= {"/apis/apps/v1/deployments", "/apis/apps/v1/daemonsets"}
+        member.collections |= {f"/apis/apps/v1/{plural}" for plural in ("deployments", "daemonsets", "statefulsets")}
         assert absent(run, karmada, members=[{"name": "member2", **member.auth}])["pending"] == {}
     assert POLICY not in karmada.objects
 

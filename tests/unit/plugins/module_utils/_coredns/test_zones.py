@@ -16,7 +16,8 @@ PLAIN = ".:53 {\n    kubernetes cluster.local\n    forward . /etc/resolv.conf\n}
 
 def workload(image: str = "registry.k8s.io/coredns/coredns:v1.12.1", args: t.Sequence[str] = (), volumes: t.Any = None) -> dict[str, t.Any]:
     volumes = [{"name": "config", "configMap": {"name": "coredns"}}] if volumes is None else volumes
-    pod = {"containers": [{"name": "x", "image": image, "args": list(args)}], "volumes": volumes}
+    container = {"name": "x", "image": image, "args": list(args), "volumeMounts": [{"name": "config", "mountPath": "/Corefile", "subPath": "Corefile"}]}
+    pod = {"containers": [container], "volumes": volumes}
     return {"metadata": {"namespace": "kube-system", "name": "dns"}, "spec": {"template": {"spec": pod}}}
 
 
