@@ -38,7 +38,9 @@ class Site:
             link.symlink_to(source)
         registry.put("k8s/coredns", "v1.14.6", "linux/amd64")
 
-    def run(self, own: dict[str, dict[str, t.Any]] | None = None, **everywhere: t.Any) -> tuple[dict[str, bool], str]:
+    def run(
+        self, own: dict[str, dict[str, t.Any]] | None = None, words: t.Sequence[str] = ("clusterset.dns.site", "--check"), tags: str = TAGS, **everywhere: t.Any
+    ) -> tuple[dict[str, bool], str]:
         """:arg own: variables of single members. :returns: for each member whether it failed, {} where the run broke off, and what was printed."""
         variables = {
             "ansible_connection": "local",
@@ -59,8 +61,8 @@ class Site:
             "ANSIBLE_NOCOLOR": "1",
             "K8S_AUTH_API_KEY": "none",
         }
-        words = ["-i", "inventory.json", "clusterset.dns.site", "--check", "--limit", "karmada_members", "--tags", TAGS]
-        command = [sys.executable, "-m", "ansible", "playbook", *words]
+        limits = ["-i", "inventory.json", "--limit", "karmada_members", "--tags", tags]
+        command = [sys.executable, "-m", "ansible", "playbook", *limits, *words]
         ran = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         recap = re.findall(r"^(\S+) +: ok=.*failed=(\d+)", ran.stdout, re.M)
         return {name: failed != "0" for name, failed in recap}, " ".join((ran.stdout + ran.stderr).replace("\\n", " ").split())
