@@ -31,6 +31,8 @@ _KNOWN = {
 }
 
 
+# How often a write is decided anew where others write the object at the same time (409).
+_ATTEMPTS = 5
 # What stands for "nobody has looked yet", as None means that there is no such object.
 _LOOK: t.Any = object()
 
@@ -116,14 +118,17 @@ class Applier:
             raise ApiError(self.cluster.name, message, reason="NoKind")
         if found is _LOOK:
             found = self.cluster.get(_path(kind, wanted), missing_ok=True)
-        if found is None:
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._create(kind, wanted)
+                return self._create(kind, wanted) if found is None else self._update(kind, wanted, found, ours)
             except ApiError as error:
-                # a run beside this one was quicker
-                found = self.cluster.get(_path(kind, wanted), missing_ok=True) if error.status == http.client.CONFLICT else None
-                if found is None:
+                if error.status != http.client.CONFLICT or attempt == _ATTEMPTS:
                     raise
+            # somebody has written it since it was seen, so that it may be theirs now
+            found, ours = self.cluster.get(_path(kind, wanted), missing_ok=True), False
+        raise AssertionError("the last attempt returns or raises")
+
+    def _update(self, kind: Kind, wanted: dict[str, t.Any], found: dict[str, t.Any], ours: bool) -> Row:
         action = "patched"
         if not ours and (refusal := self.refusal(wanted, found)):
             raise ApiError(self.cluster.name, refusal, reason="NotOurs")
@@ -131,12 +136,12 @@ class Applier:
             action = "adopted"
             # What an earlier version made is ours to delete in the end, so nothing of it is kept.
             if ownership.fleet_of(found) != "":
-                annotations = {**(metadata.get("annotations") or {}), **ownership.adoption(found)}
+                annotations = {**(wanted["metadata"].get("annotations") or {}), **ownership.adoption(found)}
                 wanted = {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
         if satisfied(wanted, found):
             return self._note(Row(wanted, "unchanged", found, now=found))
-        path = _path(kind, wanted)
-        return self._send(Row(wanted, action, found), lambda: self.cluster.patch(path, wanted, dry_run=self.dry_run))
+        path, patch = _path(kind, wanted), _guarded(wanted, found)
+        return self._send(Row(wanted, action, found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
 
     def refusal(self, wanted: Object, found: Object) -> str:
         """The sentence that says why :meth:`present` would not write; '' where it would."""
@@ -185,14 +190,26 @@ class Applier:
         """
         if found is _LOOK:
             found = self.find(item)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._take_away(item, found, ours)
+            except ApiError as error:
+                if error.status != http.client.CONFLICT or attempt == _ATTEMPTS:
+                    raise
+            # as in present
+            found, ours = self.find(item), False
+        raise AssertionError("the last attempt returns or raises")
+
+    def _take_away(self, item: dict[str, t.Any], found: dict[str, t.Any] | None, ours: bool) -> Row:
         if found is None:
             return self._note(Row(item, "unchanged", None))
         if not ours and (whose := ownership.owner(found, self.fleet, item if set(item) - {"apiVersion", "kind", "metadata"} else None)):
             return self._note(Row(item, "kept", found, f"{describe(item)} belongs to {whose}, so it stays.", found))
         path = _path(t.cast("Kind", self.kind(item["apiVersion"], item["kind"])), item)
         if patch := ownership.giving_back(found):
-            return self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, patch, dry_run=self.dry_run))
-        return self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, found=found, dry_run=self.dry_run))
+            guarded = _guarded(patch, found)
+            return self._send(Row(item, "given back", found), lambda: self.cluster.patch(path, guarded, dry_run=self.dry_run))
+        return self._send(Row(item, "deleted", found), lambda: self.cluster.delete(path, found=found, unchanged=True, dry_run=self.dry_run))
 
     def put_back(self, row: Row) -> None:
         """Undo what :meth:`present` or :meth:`absent` did, where what is there is still what they left."""
@@ -219,6 +236,12 @@ class Applier:
 
 def _path(kind: Kind, item: Object) -> str:
     return kind.path(item["metadata"].get("namespace"), item["metadata"]["name"])
+
+
+def _guarded(patch: Object, found: Object) -> dict[str, t.Any]:
+    """A patch that is refused (409) where somebody has written the object since it was ``found``."""
+    version = {key: value for key, value in found["metadata"].items() if key == "resourceVersion"}
+    return {**patch, "metadata": {**(patch.get("metadata") or {}), **version}}
 
 
 def _kept(item: Object) -> dict[str, t.Any]:

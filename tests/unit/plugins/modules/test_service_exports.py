@@ -378,3 +378,21 @@ def test_what_is_no_karmada_is_said(run: Run, karmada: Karmada) -> None:
     assert (
         "is not Karmada's: it has no cluster.karmada.io. Set kubeconfig (and context) to those of Karmada's control plane." in said["msg"]
     )
+
+
+def test_an_import_that_somebody_takes_over_meanwhile_is_refused_and_kept(run: Run, karmada: Karmada) -> None:
+    call(run, karmada, SERVE)
+    theirs = {**karmada.objects[IMPORT], "spec": {"type": "Headless", "ports": [{"port": 99, "protocol": "TCP"}]}}
+    theirs["metadata"] = {**theirs["metadata"], "uid": "theirs", "labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    real = karmada.answer
+
+    def answer(method: str, path: str, query: dict[str, str], body: t.Any) -> tuple[int, t.Any]:
+        if method == "PATCH" and path == IMPORT and karmada.objects[IMPORT]["metadata"]["uid"] != "theirs":
+            karmada.put(IMPORT, theirs)
+        return real(method, path, query, body)
+
+    karmada.answer = answer  # type: ignore[method-assign]
+    said = call(run, karmada, {**SERVE, "ports": [{"port": 81, "name": "http"}]})
+    assert "ServiceImport default/serve exists and is not ours: it belongs to Helm" in said["msg"]
+    assert karmada.objects[IMPORT]["spec"] == theirs["spec"]
+    assert karmada.objects[IMPORT]["metadata"]["labels"] == theirs["metadata"]["labels"]

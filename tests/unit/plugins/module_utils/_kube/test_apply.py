@@ -76,6 +76,42 @@ def test_what_is_adopted_is_given_back(api: ApiStandIn) -> None:
     assert (after["data"], after["metadata"]["labels"], after["metadata"]["annotations"]) == (before["data"], before["metadata"]["labels"], {})
 
 
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_somebody_takes_over_after_the_look_is_refused_and_kept(api: ApiStandIn, ours: bool) -> None:
+    found = there(api, ownership.labels(), {"a": "0"})
+    theirs = there(api, {"app.kubernetes.io/managed-by": "Helm"}, {"a": "theirs"})
+    with pytest.raises(ApiError, match=r"ConfigMap shop/one exists and is not ours: it belongs to Helm"):
+        applier(api).present(WANTED, found=found, ours=ours)
+    annotations = ownership.adoption({**NAMED, "data": {"a": "0"}})
+    adopted = {**found, "metadata": {**found["metadata"], "annotations": annotations}}
+    for seen in (found, adopted):
+        assert applier(api).absent(NAMED, found=seen, ours=ours).note == "ConfigMap shop/one belongs to Helm, so it stays."
+    assert api.objects[PATH] == theirs
+
+
+def test_what_somebody_else_writes_after_the_look_is_written_all_the_same(api: ApiStandIn) -> None:
+    found = there(api, ownership.labels(), {"a": "0"})
+    api.put(PATH, {**found, "data": {"a": "0", "b": "theirs"}})
+    assert applier(api).present(WANTED, found=found).action == "patched"
+    assert api.objects[PATH]["data"] == {"a": "1", "b": "theirs"}
+    assert applier(api).absent(NAMED, found=found).action == "deleted"
+
+
+def test_what_is_written_all_the_time_is_an_error_in_the_end(api: ApiStandIn) -> None:
+    found = there(api, ownership.labels(), {"a": "0"})
+    real = api.answer
+
+    def answer(method: str, path: str, query: dict[str, str], body: t.Any) -> tuple[int, t.Any]:
+        if method == "PATCH":
+            api.put(PATH, found)
+        return real(method, path, query, body)
+
+    api.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="HTTP 409"):
+        applier(api).present(WANTED)
+    assert [method for method, _path, _query in api.log] == ["GET", "PATCH"] * 5
+
+
 def test_one_of_an_earlier_version_is_ours_where_it_says_the_same(api: ApiStandIn) -> None:
     there(api, {ownership.MANAGED_BY: ownership.OURS})
     assert applier(api).present(WANTED).action == "patched"
