@@ -37,8 +37,8 @@ options:
     description:
       - V(present) places the definitions in O(clusters).
       - V(absent) takes them away from O(clusters), or from all clusters where O(policy) places them. A cluster keeps them, with the reason said, while
-        a CoreDNS there serves a zone for multicluster, while it has a ServiceExport or ServiceImport that is not of this O(fleet), where it had a
-        definition before O(conflict_resolution=Overwrite) took it over, and where it could not be looked at.
+        a CoreDNS there serves a zone for multicluster or has its Corefile from no ConfigMap, while it has a ServiceExport or ServiceImport that is
+        not of this O(fleet), where it had a definition before O(conflict_resolution=Overwrite) took it over, and where it could not be looked at.
     type: str
     choices: [present, absent]
     default: present
