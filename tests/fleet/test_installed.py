@@ -17,7 +17,7 @@ VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["version"]
 
 @pytest.fixture(scope="module")
 def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """examples/infra-repo as it is, with the collection, Karmada's kubeconfig and the lab's settings, on a fleet that is converged."""
+    """examples/infra-repo as it is but for the kubeconfig's path, with the collection and the lab's settings, on a fleet that is converged."""
     fleet.play("lab/demo.yml")
     fleet.play("playbooks/site.yml")
     folder = tmp_path_factory.mktemp("infra") / "repo"
@@ -30,8 +30,8 @@ def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = ["ansible-galaxy", "collection", *map(str, words)]
         environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(folder / "ansible.cfg")}
         subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True)
-    (folder / "kubeconfig").mkdir()
-    shutil.copy(LAB / "kubeconfig" / "karmada.yaml", folder / "kubeconfig")
+    fleet_file = folder / "inventory" / "fleet.karmada.yml"
+    fleet_file.write_text(fleet_file.read_text().replace("~/.kube/karmada.yaml", str(LAB / "kubeconfig" / "karmada.yaml")))
     known = fleet.inventory["all"]["vars"]
     settings = {key: known[key] for key in known if key.startswith(("clusterset_image_", "coredns_image_", "coredns_publish_", "dns_verify_"))}
     settings["coredns_publish_kind_cluster"] = "{{ inventory_hostname }}"
