@@ -51,7 +51,7 @@ class Site:
         hosts = {name: {"clusterset_host": api.url} for name, api in self.members.items()}
         for name, more in (own or {}).items():
             hosts[name] |= more
-        inventory = {"all": {"vars": variables, "hosts": {"karmada": {}}, "children": {"karmada_members": {"hosts": hosts}}}}
+        inventory = {"all": {"vars": variables, "hosts": {"karmada": {"clusterset_kubeconfig": "nowhere"}}, "children": {"karmada_members": {"hosts": hosts}}}}
         (self.folder / "inventory.json").write_text(json.dumps(inventory))
         environment = {
             **os.environ,
