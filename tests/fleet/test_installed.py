@@ -47,14 +47,14 @@ def infra(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("clusterset.dns.site", ["--tags", "coredns_multicluster_preflight,dns_verify"], None),
         ("clusterset.dns.site", ["--tags", "build,publish,configure,verify"], None),
         ("clusterset.dns.sync", [], None),
-        ("clusterset.dns.verify", ["-e", "dns_verify_json=report.json", "-e", "dns_verify_junit=report.xml"], None),
+        ("clusterset.dns.verify", ["-e", "dns_verify_json={repo}/report.json", "-e", "dns_verify_junit={repo}/report.xml"], None),
         ("checks/answers.yml", [], ["localhost"]),
         ("clusterset.dns.teardown", ["--check"], None),
     ],
 )
 def test_playbook_of_the_installed_collection(fleet: Fleet, infra: Path, playbook: str, arguments: list[str], hosts: list[str] | None) -> None:
     """The fleet is converged: nothing is changed, and only the hosts that were asked for take part."""
-    command = ["ansible-playbook", playbook, *arguments]
+    command = ["ansible-playbook", playbook, *(one.replace("{repo}", str(infra)) for one in arguments)]
     environment = {**ENVIRONMENT, "ANSIBLE_CONFIG": str(infra / "ansible.cfg")}
     ran = subprocess.run(command, cwd=infra, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
