@@ -142,7 +142,7 @@ class Docker:
 
     def get_registry_data(self, reference: str) -> t.Any:
         if self.refusal:
-            raise self.refusal
+            raise t.cast(Exception, self.refusal)
         if reference not in self.registry:
             raise engine.NotFound("404")
         described = self.registry[reference]
