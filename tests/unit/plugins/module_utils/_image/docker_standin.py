@@ -115,7 +115,7 @@ class Docker:
         self.nodes = list(nodes)
         self.local: dict[str, Image] = {}
         self.registry: dict[str, list[Image]] = {}
-        self.refusal: Exception | None = None
+        self.refusals: list[Exception] = []
         self.push_says: list[dict[str, t.Any]] = []
         self.works = True
         # what kind says instead of loading
@@ -141,8 +141,8 @@ class Docker:
         return types.SimpleNamespace(attrs=described, tag=tag, save=save)
 
     def get_registry_data(self, reference: str) -> t.Any:
-        if self.refusal:
-            raise t.cast(Exception, self.refusal)
+        for refusal in self.refusals:
+            raise refusal
         if reference not in self.registry:
             raise engine.NotFound("404")
         described = self.registry[reference]

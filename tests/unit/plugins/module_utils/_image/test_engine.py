@@ -108,13 +108,13 @@ def test_what_a_registry_has() -> None:
 @pytest.mark.parametrize("answer", [_docker.NotFound("404"), refusal("errors:\nname unknown: repository"), refusal("manifest unknown")])
 def test_what_a_registry_does_not_have(answer: Exception) -> None:
     docker = Docker()
-    docker.refusal = answer
+    docker.refusals = [answer]
     assert _docker.published(docker, "r/c:v1") is None
 
 
 def test_a_registry_that_does_not_let_us_in_is_a_sentence() -> None:
     docker = Docker()
-    docker.refusal = refusal("denied")
+    docker.refusals = [refusal("denied")]
     with pytest.raises(_docker.ImageError, match=r"cannot be asked \(denied\): log in"):
         _docker.published(docker, "r/c:v1")
 
