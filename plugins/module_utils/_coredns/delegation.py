@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._kube import ownership
 
-__all__ = ["ANNOTATION", "DelegationError", "Outcome", "Want", "made_by_us", "plain", "servers", "stub_domains", "target"]
+__all__ = ["ANNOTATION", "DelegationError", "Outcome", "Want", "plain", "servers", "stub_domains", "target"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -155,7 +155,7 @@ def _write_stubs(
     if found.get("immutable"):
         raise DelegationError("the ConfigMap is immutable. Delete it and create it again without `immutable: true`.")
     alone = set(found.get("data") or {}) == {"stubDomains"} and not found.get("binaryData")
-    if after is None and made_by_us(found, want) and alone:
+    if after is None and ownership.made_for(want.fleet, found) and alone:
         return Outcome("delete", None, **said)
     body = {"metadata": _metadata(found, want.zone, record), "data": {"stubDomains": after}}
     return Outcome("patch", body, **said)
@@ -241,8 +241,3 @@ def _metadata(found: Object, zone: str, record: Object | None) -> dict[str, t.An
         "resourceVersion": found["metadata"]["resourceVersion"],
         "annotations": {ANNOTATION: _dump(records) if records else None},
     }
-
-
-def made_by_us(found: Object, want: Want) -> bool:
-    """Whether an object was made for this fleet, or by the version before fleets."""
-    return ownership.fleet_of(found) in (want.fleet, "")

@@ -20,7 +20,6 @@ from ansible_collections.clusterset.dns.plugins.module_utils._coredns.delegation
     DelegationError,
     Outcome,
     Want,
-    made_by_us,
     plain,
     target,
 )
@@ -91,7 +90,7 @@ def _write(found: Object | None, want: Want, before: str | None, after: str, was
         }
         return Outcome("create", body, **said)
     metadata = found["metadata"]
-    if not after and made_by_us(found, want):
+    if not after and ownership.made_for(want.fleet, found):
         return Outcome("delete", None, **said)
     # A text that was not there and one that is empty are the same to Helm, not to who compares.
     value = after if after or before == "" else None

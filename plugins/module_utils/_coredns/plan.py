@@ -629,22 +629,18 @@ def _key(one: Workload) -> str:
     return t.cast("t.Any", one.source).key  # type: ignore[no-any-return]
 
 
-def _is_ours(found: Object, want: Want) -> bool:
-    return ownership.fleet_of(found) in (want.fleet, "")
-
-
 def _absent_rights(facts: Facts, want: Want) -> list[Step]:
     role, bindings = facts.rights
     accounts = {(one.namespace, one.service_account) for one in facts.workloads} or {(want.namespace, "coredns")}
     gone: list[dict[str, t.Any]] = []
-    names = {one["metadata"]["name"] for one in bindings if _is_ours(one, want)}
+    names = {one["metadata"]["name"] for one in bindings if ownership.made_for(want.fleet, one)}
     gone += [rights.binding(*account) for account in sorted(accounts) if rights.binding_name(*account) in names]
     rest = [one for one in bindings if one["metadata"]["name"] not in {each["metadata"]["name"] for each in gone}]
     old = rights.outlived(rest, accounts)
     if old:
         gone.append(old)
         rest = [one for one in rest if one["metadata"]["name"] != rights.ROLE]
-    if role is not None and _is_ours(role, want) and not any(one["roleRef"]["name"] == rights.ROLE for one in rest):
+    if role is not None and ownership.made_for(want.fleet, role) and not any(one["roleRef"]["name"] == rights.ROLE for one in rest):
         gone.insert(0, rights.role())
     named = [{key: one[key] for key in ("apiVersion", "kind", "metadata")} for one in gone]
     return [Remove(named)] if named else []

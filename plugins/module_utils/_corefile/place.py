@@ -176,7 +176,7 @@ def write_of(
     if last and originals.pop(key, {}).get("sha512") == "" and not text:
         value = None
     alone = set(config_map.get("data") or {}) == {key} and not config_map.get("binaryData")
-    if value is None and alone and ownership.fleet_of(config_map) in (fleet, ""):
+    if value is None and alone and ownership.made_for(fleet, config_map):
         return Write("delete")
     record = _fitting(originals, annotations) if originals else None
     return Write(

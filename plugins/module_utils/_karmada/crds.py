@@ -98,7 +98,7 @@ def foreign(cluster: Cluster, fleet: str) -> list[str]:
         item
         for kind, name in DEFINITIONS.items()
         for item in control_plane.listed(cluster, group["preferredVersion"]["groupVersion"], kind, name.partition(".")[0])
-        if ownership.fleet_of(item) not in (fleet, "")
+        if not ownership.made_for(fleet, item)
     ]
     names = sorted(map(describe, found))
     some = f"{', '.join(names[:5])}{' and others' if len(names) > 5 else ''}, which {'are' if len(names) > 1 else 'is'} not of this fleet"

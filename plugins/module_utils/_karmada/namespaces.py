@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.client import Cluster
 from ansible_collections.clusterset.dns.plugins.module_utils._kube.objects import describe, root_of
-from ansible_collections.clusterset.dns.plugins.module_utils._kube.ownership import fleet_of
+from ansible_collections.clusterset.dns.plugins.module_utils._kube.ownership import made_for
 
 Object = t.Mapping[str, t.Any]
 
@@ -24,7 +24,7 @@ _DERIVED = ("Endpoints", "EndpointSlice", "Event", "ResourceBinding", "Work", "P
 def matters(item: Object, fleet: str) -> bool:
     """Whether an object in a namespace keeps it: not what every namespace has, nor what is ours, nor what Karmada derives of it."""
     name = item["metadata"]["name"]
-    if item["kind"] in _DERIVED or f"{item['kind']} {name}" in _ALWAYS or fleet_of(item) in (fleet, ""):
+    if item["kind"] in _DERIVED or f"{item['kind']} {name}" in _ALWAYS or made_for(fleet, item):
         return False
     # Karmada's Service for an import. It goes with the import. One that selects pods, or that outsiders reach, is somebody's own.
     spec = item.get("spec") or {}

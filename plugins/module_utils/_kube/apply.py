@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import typing as t
 
@@ -116,17 +117,27 @@ class Applier:
                 " created. Install its CustomResourceDefinition first."
             )
             raise ApiError(self.cluster.name, message, reason="NoKind")
+
+        def write(found: dict[str, t.Any] | None, ours: bool) -> Row:
+            return self._create(kind, wanted) if found is None else self._update(kind, wanted, found, ours)
+
+        return self._decided(write, wanted, found, ours)
+
+    def _decided(
+        self, write: t.Callable[[dict[str, t.Any] | None, bool], Row], item: dict[str, t.Any], found: dict[str, t.Any] | None, ours: bool
+    ) -> Row:
+        """What a write comes to that is decided by what is there, anew where somebody writes the object at the same time."""
         if found is _LOOK:
-            found = self.cluster.get(_path(kind, wanted), missing_ok=True)
-        for attempt in range(1, _ATTEMPTS + 1):
+            found = self.find(item)
+        for _attempt in range(1, _ATTEMPTS):
             try:
-                return self._create(kind, wanted) if found is None else self._update(kind, wanted, found, ours)
+                return write(found, ours)
             except ApiError as error:
-                if error.status != http.client.CONFLICT or attempt == _ATTEMPTS:
+                if error.status != http.client.CONFLICT:
                     raise
             # somebody has written it since it was seen, so that it may be theirs now
-            found, ours = self.cluster.get(_path(kind, wanted), missing_ok=True), False
-        raise AssertionError("the last attempt returns or raises")
+            found, ours = self.find(item), False
+        return write(found, ours)
 
     def _update(self, kind: Kind, wanted: dict[str, t.Any], found: dict[str, t.Any], ours: bool) -> Row:
         action = "patched"
@@ -188,17 +199,7 @@ class Applier:
         :arg item: apiVersion, kind and metadata are enough; with a spec, an object of the version before fleets is ours where it says the same.
         :arg found, ours: as in :meth:`present`.
         """
-        if found is _LOOK:
-            found = self.find(item)
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return self._take_away(item, found, ours)
-            except ApiError as error:
-                if error.status != http.client.CONFLICT or attempt == _ATTEMPTS:
-                    raise
-            # as in present
-            found, ours = self.find(item), False
-        raise AssertionError("the last attempt returns or raises")
+        return self._decided(functools.partial(self._take_away, item), item, found, ours)
 
     def _take_away(self, item: dict[str, t.Any], found: dict[str, t.Any] | None, ours: bool) -> Row:
         if found is None:

@@ -57,6 +57,11 @@ def fleet_of(found: Object) -> str | None:
     return marks.get(FLEET, "") if marks.get(MANAGED_BY) == OURS else None
 
 
+def made_for(fleet: str, found: Object) -> bool:
+    """Whether an object was made for a fleet, or by the version before fleets."""
+    return fleet_of(found) in (fleet, "")
+
+
 def owner(found: Object, fleet: str, wanted: Object | None = None) -> str:
     """Whose an object is, in words; '' where it is ours.
 
